@@ -1,0 +1,86 @@
+//! Lines of one call for the gateway's log, bounded in number and length.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::Limits;
+use crate::text;
+
+/// Longest line: what a log reader shows without cutting.
+const MAX_LINE: usize = 1024;
+
+/// How much a line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// The log of one call, shared by everything that writes to it.
+#[derive(Clone)]
+pub(crate) struct CallLog(Arc<Mutex<Lines>>);
+
+struct Lines {
+    plugin: Arc<str>,
+    lines_left: usize,
+    bytes_left: usize,
+    dropped: usize,
+}
+
+// === impl CallLog ===
+
+impl CallLog {
+    pub(crate) fn new(plugin: Arc<str>, limits: &Limits) -> Self {
+        Self(Arc::new(Mutex::new(Lines {
+            plugin,
+            lines_left: limits.log_lines,
+            bytes_left: limits.log_bytes,
+            dropped: 0,
+        })))
+    }
+
+    /// Writes one line, or counts it.
+    pub(crate) fn write(&self, level: Level, message: &str) {
+        self.0.lock().write(level, message);
+    }
+}
+
+// === impl Lines ===
+
+impl Lines {
+    fn write(&mut self, level: Level, message: &str) {
+        if self.lines_left == 0 || self.bytes_left == 0 {
+            self.dropped += 1;
+            return;
+        }
+        let line = text::clean(message, MAX_LINE.min(self.bytes_left));
+        self.lines_left -= 1;
+        self.bytes_left = self.bytes_left.saturating_sub(line.len());
+        emit(level, &self.plugin, &line);
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        if self.dropped > 0 {
+            tracing::warn!(
+                target: "plugin",
+                plugin = &*self.plugin,
+                dropped = self.dropped,
+                "further lines of this call were dropped"
+            );
+        }
+    }
+}
+
+fn emit(level: Level, plugin: &str, line: &str) {
+    match level {
+        Level::Debug => tracing::debug!(target: "plugin", plugin, "{line}"),
+        Level::Info => tracing::info!(target: "plugin", plugin, "{line}"),
+        Level::Warn => tracing::warn!(target: "plugin", plugin, "{line}"),
+        Level::Error => tracing::error!(target: "plugin", plugin, "{line}"),
+    }
+}

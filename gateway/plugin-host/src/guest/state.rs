@@ -1,0 +1,45 @@
+//! What belongs to one call: its log, its handles, its allowances.
+
+use std::sync::Arc;
+
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::WasiCtx;
+
+use super::log::CallLog;
+use super::memory::{Limiter, SharedMemory};
+use crate::Limits;
+use crate::imports::http::Allowance;
+
+/// Host handles that a guest holds at a time: a key, and WASI's streams and timers.
+const MAX_HANDLES: usize = 256;
+
+/// The data of a store.
+pub(crate) struct State {
+    pub(crate) log: CallLog,
+    pub(crate) limiter: Limiter,
+    pub(crate) handles: ResourceTable,
+    pub(crate) http: Allowance,
+    /// Made at its first use: few components have one.
+    pub(crate) wasi: Option<WasiCtx>,
+}
+
+// === impl State ===
+
+impl State {
+    pub(crate) fn new(
+        plugin: &Arc<str>,
+        limits: &Limits,
+        memory: Arc<SharedMemory>,
+        http: Allowance,
+    ) -> Self {
+        let mut handles = ResourceTable::new();
+        handles.set_max_capacity(MAX_HANDLES);
+        Self {
+            log: CallLog::new(Arc::clone(plugin), limits),
+            limiter: Limiter::new(limits, memory),
+            handles,
+            http,
+            wasi: None,
+        }
+    }
+}

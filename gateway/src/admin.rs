@@ -1,0 +1,122 @@
+//! The admin port: health, readiness, metrics, explain. Never on the port that pods reach.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::explain;
+use crate::flow::Flow;
+use crate::readiness::Readiness;
+use crate::reply::Reply;
+
+/// Probes, a scraper and a person at the same time, and room.
+const CONNECTIONS: usize = 64;
+/// A probe that has not sent its head by then never will.
+const HEAD: Duration = Duration::from_secs(10);
+
+/// What the admin port shows.
+pub struct Admin {
+    /// The path of requests, for explanations and metrics.
+    pub flow: Arc<Flow>,
+    /// The start-up tasks.
+    pub readiness: Readiness,
+}
+
+impl Admin {
+    /// Serves until the process ends.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener) {
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return;
+            };
+            let Ok((stream, peer)) = listener.accept().await else {
+                continue;
+            };
+            let admin = Arc::clone(&self);
+            let service = service_fn(move |request| {
+                let admin = Arc::clone(&admin);
+                async move { Ok::<_, Infallible>(admin.answer(peer.ip(), &request).await) }
+            });
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD)
+                .serve_connection(TokioIo::new(stream), service);
+            tokio::spawn(async move {
+                let _place = place;
+                let _ = connection.await;
+            });
+        }
+    }
+
+    async fn answer<B>(&self, peer: IpAddr, request: &Request<B>) -> Reply {
+        if request.method() != Method::GET {
+            return text(StatusCode::METHOD_NOT_ALLOWED, "use GET\n".to_owned());
+        }
+        match request.uri().path() {
+            // The old gateway's words, which operators' scripts look for.
+            "/healthz" => text(StatusCode::OK, "Active".to_owned()),
+            "/readyz" => self.ready(),
+            "/metrics" => metrics(self.flow.metrics.render()),
+            "/explain" => self.explain(peer, request).await,
+            _ => text(
+                StatusCode::NOT_FOUND,
+                "there are /healthz, /readyz, /metrics and /explain?pod=NAMESPACE/NAME\n".to_owned(),
+            ),
+        }
+    }
+
+    fn ready(&self) -> Reply {
+        let awaited = self.readiness.awaited();
+        match awaited.is_empty() {
+            true => text(StatusCode::OK, "ready\n".to_owned()),
+            false => text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("awaited: {}\n", awaited.join(", ")),
+            ),
+        }
+    }
+
+    /// Names identities and bindings, so it is for whoever is on the node.
+    async fn explain<B>(&self, peer: IpAddr, request: &Request<B>) -> Reply {
+        if !peer.to_canonical().is_loopback() {
+            return text(StatusCode::FORBIDDEN, "explain answers on loopback only\n".to_owned());
+        }
+        match explain::explain(&self.flow, request.uri().query().unwrap_or_default()).await {
+            Ok(explanation) => {
+                let mut reply = text(StatusCode::OK, format!("{explanation:#}\n"));
+                let json = HeaderValue::from_static("application/json");
+                reply.headers_mut().insert(CONTENT_TYPE, json);
+                reply
+            }
+            Err(problem) => text(StatusCode::BAD_REQUEST, format!("{problem}\n")),
+        }
+    }
+}
+
+fn metrics(body: String) -> Reply {
+    let mut reply = text(StatusCode::OK, body);
+    let open_metrics =
+        HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    reply.headers_mut().insert(CONTENT_TYPE, open_metrics);
+    reply
+}
+
+fn text(status: StatusCode, body: String) -> Reply {
+    let mut reply = Response::new(Full::new(Bytes::from(body)));
+    *reply.status_mut() = status;
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    reply.headers_mut().insert(CONTENT_TYPE, plain);
+    reply
+}

@@ -1,0 +1,195 @@
+//! The composition root: from settings to a running gateway.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use podgate_azure::entra::EntraClient;
+use podgate_azure::http::HttpClient;
+use podgate_azure::imds::ImdsClient;
+use podgate_azure::throttle::ImdsLimits;
+use podgate_plugin_host::{Host, HostConfig};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::admin::Admin;
+use crate::cache::{self, TokenCache};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::config::plugins::{self as plugins_file, Plugins};
+use crate::credential::{Certificates, Credentials, Measured, Secrets};
+use crate::flow::Flow;
+use crate::imds;
+use crate::listen;
+use crate::metrics::Metrics;
+use crate::plugins::{self, HttpOutbound, Loaded};
+use crate::policy::Chain;
+use crate::readiness::Readiness;
+use crate::source::{Folder, Source};
+use crate::world::World;
+
+/// One call to IMDS: its own promise is 10 s.
+const IMDS_DEADLINE: Duration = Duration::from_secs(12);
+
+/// A gateway that listens.
+pub struct Gateway {
+    /// Where pods are served.
+    pub address: SocketAddr,
+    /// Where health, metrics and explanations are.
+    pub admin: SocketAddr,
+    /// What is not done yet.
+    pub readiness: Readiness,
+    shutdown: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    serving: JoinHandle<()>,
+}
+
+impl Gateway {
+    /// Starts everything. Returns once the ports are open; the [`Readiness`] says when the world is known.
+    ///
+    /// # Errors
+    /// A setting, a plugin, a port or the source cannot be used.
+    pub async fn start(config: &Config) -> anyhow::Result<Self> {
+        let metrics = Arc::new(Metrics::default());
+        let readiness = Readiness::default();
+        let world = World::new(config.identity_rules());
+        let source = Folder::new(config.standalone.clone(), Arc::clone(&metrics))?;
+        let first = readiness.pending("first complete state of the standalone folder");
+        let https = https(config)?;
+        let loaded = load(config, https.clone()).await?;
+        let listener = bind(SocketAddr::new(config.nmi_listen_address, config.nmi_port)).await?;
+        let admin_listener = bind(SocketAddr::new(config.admin_address, config.http_probe_port)).await?;
+        let (address, admin) = (listener.local_addr()?, admin_listener.local_addr()?);
+
+        let flow = Arc::new(flow(config, address, &world, loaded, https, &metrics)?);
+        let admin_port = Arc::new(Admin {
+            flow: Arc::clone(&flow),
+            readiness: readiness.clone(),
+        });
+        let tasks = vec![
+            tokio::spawn(run_source(Box::new(source), world.clone(), first)),
+            tokio::spawn(cache::keep(flow.tokens.clone(), world)),
+            tokio::spawn(admin_port.serve(admin_listener)),
+        ];
+        let (shutdown, ending) = watch::channel(false);
+        let bounds = listen::Bounds::default();
+        let serving = tokio::spawn(listen::serve(listener, flow, bounds, ended(ending)));
+        tracing::info!(%address, %admin, mode = ?config.operation_mode, "listening");
+        Ok(Self {
+            address,
+            admin,
+            readiness,
+            shutdown,
+            tasks,
+            serving,
+        })
+    }
+
+    /// Stops accepting, lets open requests end, then ends everything else.
+    pub async fn shut_down(self) {
+        // Without a receiver the server has ended already.
+        let _ = self.shutdown.send(true);
+        if let Err(error) = self.serving.await {
+            tracing::error!(%error, "the server ended badly");
+        }
+        for task in self.tasks {
+            task.abort();
+        }
+    }
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listening on {address}; is another gateway running?"))
+}
+
+fn https(config: &Config) -> anyhow::Result<HttpClient> {
+    let mut roots = Vec::new();
+    if let Some(path) = &config.ca_file {
+        let pem = std::fs::read(path).with_context(|| format!("--ca-file {}", path.display()))?;
+        roots.push(pem);
+    }
+    HttpClient::https(&roots).context("--ca-file")
+}
+
+/// Reads the plugins file and loads what it names.
+async fn load(config: &Config, https: HttpClient) -> anyhow::Result<Loaded> {
+    let host = Host::new(HostConfig {
+        code_cache: config.code_cache.clone(),
+        http: Arc::new(HttpOutbound(https)),
+    })?;
+    let (text, folder) = match &config.plugins {
+        None => (plugins_file::DEFAULT.to_owned(), Path::new(".")),
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("plugins file {}", path.display()))?;
+            (text, path.parent().unwrap_or(Path::new(".")))
+        }
+    };
+    plugins::load(&host, &Plugins::parse(&text)?, folder).await
+}
+
+fn flow(
+    config: &Config,
+    listening: SocketAddr,
+    world: &World,
+    loaded: Loaded,
+    https: HttpClient,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Flow> {
+    let clock = Clock::system();
+    let imds = imds_client(config)?;
+    let credentials = Credentials {
+        imds: imds.clone(),
+        secrets: Secrets::new(EntraClient::new(https), config.endpoint.into()),
+        certificates: Certificates::new(loaded.credential, Arc::clone(metrics)),
+    };
+    let source = Arc::new(Measured::new(credentials, Arc::clone(metrics)));
+    let tokens = TokenCache::new(
+        source,
+        loaded.cache,
+        clock.clone(),
+        cache::Bounds::default(),
+        Arc::clone(metrics),
+    );
+    Ok(Flow {
+        rules: imds::Rules {
+            metadata_header_required: config.metadata_header_required,
+            block_instance_metadata: config.block_instance_metadata,
+            hosts: config.hosts(listening),
+        },
+        world: world.clone(),
+        pod_wait: config.pod_wait,
+        policies: ArcSwap::from_pointee(Chain::new(loaded.policies, Arc::clone(metrics))),
+        assignment: config.assignment_rules(),
+        tokens,
+        imds,
+        error_format: config.error_format,
+        clock,
+        metrics: Arc::clone(metrics),
+    })
+}
+
+fn imds_client(config: &Config) -> anyhow::Result<ImdsClient> {
+    let address = SocketAddr::new(config.metadata_ip, config.metadata_port);
+    let base = format!("http://{address}/").parse().context("--metadata-ip")?;
+    Ok(ImdsClient::new(base, ImdsLimits::default(), IMDS_DEADLINE))
+}
+
+/// A source that ends takes the gateway with it: without one nobody knows who asks.
+async fn run_source(source: Box<dyn Source>, world: World, first: crate::readiness::Pending) {
+    if let Err(error) = source.run(world, first).await {
+        tracing::error!(error = format!("{error:#}"), "the source of pods and identities ended");
+        std::process::exit(1);
+    }
+}
+
+async fn ended(mut ending: watch::Receiver<bool>) {
+    // The sender's end means the same as its word.
+    let _ = ending.wait_for(|ended| *ended).await;
+}

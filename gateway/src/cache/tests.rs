@@ -1,0 +1,361 @@
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use podgate_azure::imds::Selector;
+use podgate_azure::token::Token;
+use podgate_plugin_host::{Plan, PluginError, Subject, Times};
+use tokio::time::{advance, sleep};
+
+use super::*;
+use crate::assignment::testing::{bound, node};
+use crate::pod::testing::resolved;
+use crate::world::SecretData;
+
+const START: u64 = 1_800_000_000;
+const HOUR: u64 = 3600;
+const DAY: u64 = 24 * HOUR;
+
+/// An authority that counts, takes its time and can fail.
+struct Authority {
+    calls: AtomicUsize,
+    latency: Duration,
+    life: u64,
+    failure: Mutex<Option<Failure>>,
+    clock: Clock,
+}
+
+impl Authority {
+    fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    fn fails(&self, failure: impl Into<Option<Failure>>) {
+        *self.failure.lock() = failure.into();
+    }
+}
+
+#[async_trait]
+impl TokenSource for Authority {
+    async fn fetch(&self, _: &Wanted) -> Result<Token, Failure> {
+        let number = self.calls.fetch_add(1, Ordering::SeqCst);
+        sleep(self.latency).await;
+        match self.failure.lock().clone() {
+            Some(failure) => Err(failure),
+            None => Ok(Token {
+                access_token: format!("token-{number}").into(),
+                token_type: "Bearer".to_owned(),
+                expires_on: self.clock.now() + self.life,
+                not_before: None,
+            }),
+        }
+    }
+}
+
+struct Fixture {
+    cache: TokenCache,
+    authority: Arc<Authority>,
+    clock: Clock,
+}
+
+fn fixture(life: u64) -> Fixture {
+    fixture_with(life, Bounds::default(), None)
+}
+
+fn fixture_with(life: u64, bounds: Bounds, policy: Option<Arc<dyn CachePolicy>>) -> Fixture {
+    let clock = Clock::tokio(START);
+    let authority = Arc::new(Authority {
+        calls: AtomicUsize::new(0),
+        latency: Duration::from_millis(100),
+        life,
+        failure: Mutex::new(None),
+        clock: clock.clone(),
+    });
+    let source: Arc<dyn TokenSource> = Arc::clone(&authority) as _;
+    let cache = TokenCache::new(source, policy, clock.clone(), bounds, Arc::default());
+    Fixture { cache, authority, clock }
+}
+
+impl Fixture {
+    async fn get(&self, resource: &str) -> Result<Arc<Held>, Refusal> {
+        self.get_as("pod", resource, false).await
+    }
+
+    async fn get_as(&self, pod: &str, resource: &str, bypass_cache: bool) -> Result<Arc<Held>, Refusal> {
+        let (pod, resource) = (resolved(pod, "10.0.0.1"), resource.parse().unwrap());
+        let assignment = bound("identity", None);
+        let request = Request { pod: &pod, assignment: &assignment, tenant: None, resource: &resource, bypass_cache };
+        self.cache.get(request).await
+    }
+
+    async fn token(&self, resource: &str) -> String {
+        self.body(&self.get(resource).await.unwrap(), "access_token")
+    }
+
+    fn body(&self, held: &Held, field: &str) -> String {
+        let json: serde_json::Value = serde_json::from_slice(&held.body(self.clock.now())).unwrap();
+        json[field].as_str().unwrap().to_owned()
+    }
+
+    fn sweeping(&self) {
+        let rules = crate::world::testing::rules();
+        let world = crate::world::World::new(rules);
+        let cache = self.cache.clone();
+        tokio::spawn(async move {
+            let held = world.clone();
+            keep(cache, world).await;
+            drop(held);
+        });
+    }
+}
+
+fn outage() -> Failure {
+    Failure::Unavailable { description: "503".to_owned(), retry_after: None, throttled: false }
+}
+
+fn refusal() -> Failure {
+    Failure::Refused { error: "invalid_client".to_owned(), description: "no".to_owned(), stale_credential: false }
+}
+
+const VAULT: &str = "https://vault.azure.net";
+
+#[tokio::test(start_paused = true)]
+async fn two_hundred_requests_at_once_cost_one_call() {
+    let fixture = Arc::new(fixture(DAY));
+    let mut tasks = tokio::task::JoinSet::new();
+    for pod in 0..200 {
+        let fixture = Arc::clone(&fixture);
+        tasks.spawn(async move { fixture.get_as(&format!("pod-{pod}"), VAULT, false).await.is_ok() });
+    }
+    assert!(tasks.join_all().await.into_iter().all(|good| good));
+    assert_eq!(fixture.authority.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_served_until_it_ends_through_an_outage_of_24_hours() {
+    let fixture = fixture(DAY);
+    let first = fixture.token(VAULT).await;
+    fixture.authority.fails(outage());
+    for _ in 0..(24 * 60 - 1) {
+        advance(Duration::from_secs(60)).await;
+        assert_eq!(fixture.token(VAULT).await, first, "at {} s", fixture.clock.now() - START);
+    }
+    advance(Duration::from_secs(61)).await;
+    assert!(matches!(fixture.get(VAULT).await, Err(Refusal::Upstream(_))), "an ended token must not be served");
+    fixture.authority.fails(None);
+    advance(Duration::from_secs(90)).await;
+    assert_ne!(fixture.token(VAULT).await, first);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_never_served_at_or_after_its_end() {
+    let fixture = fixture(600);
+    fixture.token(VAULT).await;
+    fixture.authority.fails(outage());
+    let end = fixture.get(VAULT).await.unwrap().expires_on();
+    advance(Duration::from_secs(end - fixture.clock.now() - 1)).await;
+    assert_eq!(fixture.body(&fixture.get(VAULT).await.unwrap(), "expires_in"), "1");
+    advance(Duration::from_secs(1)).await;
+    assert!(fixture.get(VAULT).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_used_token_is_renewed_at_half_its_life_though_nobody_waits() {
+    let fixture = fixture(10 * HOUR);
+    fixture.sweeping();
+    let first = fixture.token(VAULT).await;
+    advance(Duration::from_secs(HOUR)).await;
+    assert_eq!(fixture.token(VAULT).await, first);
+    sleep(Duration::from_secs(4 * HOUR + 60)).await;
+    assert_eq!(fixture.authority.calls(), 2);
+    assert_ne!(fixture.token(VAULT).await, first);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_nobody_uses_is_renewed_once_and_then_dies() {
+    let fixture = fixture(2 * HOUR);
+    fixture.sweeping();
+    fixture.token(VAULT).await;
+    sleep(Duration::from_secs(10 * HOUR)).await;
+    assert_eq!(fixture.authority.calls(), 2);
+    assert!(fixture.cache.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_not_repeated_before_its_pause_and_the_pause_grows() {
+    let fixture = fixture(DAY);
+    fixture.authority.fails(outage());
+    for _ in 0..600 {
+        assert!(fixture.get(VAULT).await.is_err());
+        advance(Duration::from_secs(1)).await;
+    }
+    let calls = fixture.authority.calls();
+    assert!((10..=25).contains(&calls), "{calls} calls in ten minutes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_obeyed_and_told() {
+    let fixture = fixture(DAY);
+    let wait = Duration::from_secs(30);
+    fixture.authority.fails(Failure::Unavailable { description: "429".to_owned(), retry_after: Some(wait), throttled: true });
+    fixture.get(VAULT).await.unwrap_err();
+    advance(Duration::from_secs(10)).await;
+    let told = fixture.get(VAULT).await.unwrap_err();
+    assert!(matches!(told, Refusal::Upstream(Failure::Unavailable { retry_after: Some(left), throttled: true, .. })
+        if left <= Duration::from_secs(20) && left > Duration::from_secs(19)), "{told:?}");
+    assert_eq!(fixture.authority.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_remembered_for_a_while_and_then_asked_again() {
+    let fixture = fixture(DAY);
+    fixture.authority.fails(refusal());
+    for _ in 0..10 {
+        fixture.get(VAULT).await.unwrap_err();
+    }
+    assert_eq!(fixture.authority.calls(), 1);
+    fixture.authority.fails(None);
+    advance(Duration::from_secs(16)).await;
+    assert!(fixture.get(VAULT).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_of_one_key_holds_up_no_other() {
+    let fixture = fixture(DAY);
+    fixture.authority.fails(outage());
+    fixture.get(VAULT).await.unwrap_err();
+    fixture.authority.fails(None);
+    assert!(fixture.get("https://storage.azure.com").await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_hangs_up_takes_nobody_with_it() {
+    let fixture = Arc::new(fixture(DAY));
+    let early = tokio::spawn({
+        let fixture = Arc::clone(&fixture);
+        async move { fixture.get(VAULT).await.is_ok() }
+    });
+    tokio::task::yield_now().await;
+    early.abort();
+    assert!(fixture.get(VAULT).await.is_ok());
+    assert_eq!(fixture.authority.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bypass_cache_fetches_anew_at_most_once_a_minute() {
+    let fixture = fixture(DAY);
+    let first = fixture.token(VAULT).await;
+    advance(Duration::from_secs(30)).await;
+    fixture.get_as("pod", VAULT, true).await.unwrap();
+    assert_eq!(fixture.authority.calls(), 1);
+    advance(Duration::from_secs(31)).await;
+    let anew = fixture.get_as("pod", VAULT, true).await.unwrap();
+    assert_ne!(fixture.body(&anew, "access_token"), first);
+    fixture.get_as("pod", VAULT, true).await.unwrap();
+    assert_eq!(fixture.authority.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_pod_can_fill_its_own_share_and_nobody_elses() {
+    let fixture = fixture_with(DAY, Bounds { entries_per_pod: 5, ..Bounds::default() }, None);
+    for number in 0..5 {
+        fixture.get_as("greedy", &format!("https://{number}.example"), false).await.unwrap();
+    }
+    let over = fixture.get_as("greedy", "https://6.example", false).await.unwrap_err();
+    assert!(matches!(over, Refusal::TooMany { .. }));
+    assert!(fixture.get_as("greedy", "https://0.example", false).await.is_ok(), "what it has it keeps");
+    assert!(fixture.get_as("modest", "https://6.example", false).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_pod_cannot_call_the_authority_without_bound() {
+    let fixture = fixture_with(DAY, Bounds { burst_per_pod: 3, per_second_per_pod: 1, ..Bounds::default() }, None);
+    fixture.authority.fails(outage());
+    for number in 0..10 {
+        fixture.get_as("greedy", &format!("https://{number}.example"), false).await.unwrap_err();
+    }
+    assert!(fixture.authority.calls() <= 5, "{}", fixture.authority.calls());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_identity_takes_its_tokens_with_it_at_once() {
+    let fixture = fixture(DAY);
+    fixture.token(VAULT).await;
+    assert_eq!(fixture.cache.len(), 1);
+    fixture.cache.forget(&Change::Identity(ObjectRef::new("default", "another")));
+    assert_eq!(fixture.cache.len(), 1);
+    fixture.cache.forget(&Change::Identity(ObjectRef::new("default", "identity")));
+    assert!(fixture.cache.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_edition_of_a_secret_is_another_key() {
+    let secret = |text: &str| Some(SecretData::new(BTreeMap::from([("clientSecret".to_owned(), text.into())])));
+    let pod = resolved("pod", "10.0.0.1");
+    let resource = VAULT.parse().unwrap();
+    let key = |assignment: &Assignment| Key::of(Request { pod: &pod, assignment, tenant: None, resource: &resource, bypass_cache: false });
+    assert_ne!(key(&bound("identity", secret("old"))), key(&bound("identity", secret("new"))));
+    assert_eq!(key(&bound("identity", secret("old"))), key(&bound("identity", secret("old"))));
+    assert_ne!(key(&node(Selector::Unspecified)), key(&bound("identity", None)));
+}
+
+/// A cache plugin that answers as it is told.
+struct Told {
+    key: Option<String>,
+    plan: fn(&Times) -> Plan,
+}
+
+#[async_trait]
+impl CachePolicy for Told {
+    fn name(&self) -> &str {
+        "told"
+    }
+
+    async fn key(&self, _: &Subject) -> Result<Option<String>, PluginError> {
+        Ok(self.key.clone())
+    }
+
+    async fn plan(&self, _: &Subject, times: Times) -> Result<Plan, PluginError> {
+        Ok((self.plan)(&times))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plugin_cannot_lengthen_a_tokens_life() {
+    let plan = |_: &Times| Plan { refresh_at: u64::MAX, fresh_until: u64::MAX, keep_until: u64::MAX };
+    let told = Told { key: Some(String::new()), plan };
+    let fixture = fixture_with(HOUR, Bounds::default(), Some(Arc::new(told)));
+    fixture.token(VAULT).await;
+    advance(Duration::from_secs(HOUR + 1)).await;
+    fixture.authority.fails(outage());
+    assert!(fixture.get(VAULT).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plugin_can_keep_tokens_from_being_kept() {
+    let plan = |times: &Times| Plan { refresh_at: times.expires, fresh_until: times.expires, keep_until: times.expires };
+    let fixture = fixture_with(HOUR, Bounds::default(), Some(Arc::new(Told { key: None, plan })));
+    assert_ne!(fixture.token(VAULT).await, fixture.token(VAULT).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_has_only_strings_and_counts_down() {
+    let fixture = fixture(HOUR);
+    let held = fixture.get(VAULT).await.unwrap();
+    advance(Duration::from_secs(60)).await;
+    let body: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(&held.body(fixture.clock.now())).unwrap();
+    assert!(body.values().all(serde_json::Value::is_string), "{body:?}");
+    assert_eq!(body["expires_in"], "3540");
+    assert_eq!(body["expires_on"].as_str(), Some((START + HOUR).to_string().as_str()));
+    assert_eq!(body["resource"], VAULT);
+    assert_eq!(body["token_type"], "Bearer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_token_never_shows_in_debug_output() {
+    let fixture = fixture(HOUR);
+    let held = fixture.get(VAULT).await.unwrap();
+    assert!(!format!("{held:?}").contains("token-0"));
+}

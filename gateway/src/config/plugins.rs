@@ -1,0 +1,178 @@
+//! The plugins file: which components run, in which order, with which settings and grants.
+//!
+//! It is the value of `plugins.yaml` in the gateway's ConfigMap; components that are not built in stand
+//! beside it, in `binaryData`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::policy::OnFailure;
+
+mod nearest;
+
+/// The built-in plugins, configured as they are without a file.
+pub const DEFAULT: &str = include_str!("plugins/default.yaml");
+/// A ConfigMap holds 1 MiB in all.
+const MAX_FILE: usize = 1024 * 1024;
+
+/// The whole file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Plugins {
+    /// The policy chain, in order.
+    #[serde(default)]
+    pub policy: Vec<Plugin>,
+    /// The way to tokens for identities of type 2; at most one.
+    #[serde(default)]
+    pub credential: Vec<Plugin>,
+    /// How long tokens are kept; at most one.
+    #[serde(default)]
+    pub cache: Vec<Plugin>,
+}
+
+/// One plugin.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Plugin {
+    /// Its name in logs and metrics.
+    pub name: String,
+    /// Where its component comes from.
+    pub component: Component,
+    /// Its own settings, handed to it as JSON.
+    #[serde(default = "empty")]
+    pub settings: Value,
+    /// What it may do besides deciding.
+    #[serde(default)]
+    pub grants: Grants,
+    /// Bounds, where the defaults do not fit.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What its failure means; of policies only.
+    #[serde(default)]
+    pub on_failure: Option<OnFailure>,
+}
+
+/// Where a component comes from.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Component {
+    /// One that is part of the gateway.
+    #[serde(default)]
+    pub builtin: Option<String>,
+    /// A file, relative to the plugins file's folder.
+    #[serde(default)]
+    pub file: Option<PathBuf>,
+    /// The SHA-256 of the file, in hexadecimal. Mandatory: whoever can swap the file must not decide.
+    #[serde(default)]
+    pub sha256: Option<String>,
+}
+
+/// What a plugin may do.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Grants {
+    /// Read the clock.
+    #[serde(default)]
+    pub clock: bool,
+    /// Hosts it may call, as `host` or `host:port`.
+    #[serde(default)]
+    pub http: Vec<String>,
+    /// Let requests through to the node's own identities.
+    #[serde(default)]
+    pub bypass: bool,
+}
+
+/// Bounds of a plugin.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Limits {
+    /// Memory, in MiB.
+    #[serde(default, rename = "memoryMiB")]
+    pub memory_mib: Option<usize>,
+    /// One call, as in `100ms`.
+    #[serde(default, deserialize_with = "duration")]
+    pub call: Option<Duration>,
+}
+
+/// Why a plugins file cannot be used.
+#[derive(Debug, Error)]
+#[error("plugins file: {0}")]
+pub struct InvalidPlugins(String);
+
+impl Plugins {
+    /// Reads the file's text.
+    ///
+    /// # Errors
+    /// The place, what is wrong and, for a key that is unknown, the nearest one that is right.
+    pub fn parse(text: &str) -> Result<Self, InvalidPlugins> {
+        if text.len() > MAX_FILE {
+            return Err(InvalidPlugins(format!("longer than {MAX_FILE} bytes")));
+        }
+        let plugins: Self = serde_saphyr::from_str(text)
+            .map_err(|error| InvalidPlugins(nearest::explain(&error.to_string())))?;
+        plugins.check().map_err(InvalidPlugins)?;
+        Ok(plugins)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        for (kind, plugins) in [("credential", &self.credential), ("cache", &self.cache)] {
+            if plugins.len() > 1 {
+                return Err(format!("{kind}: {} plugins, at most one can answer", plugins.len()));
+            }
+            if let Some(plugin) = plugins.iter().find(|plugin| plugin.on_failure.is_some()) {
+                return Err(format!("{kind}/{}: onFailure is for policies only", plugin.name));
+            }
+        }
+        let mut names = std::collections::BTreeSet::new();
+        for plugin in self.all() {
+            plugin.check()?;
+            if !names.insert(&plugin.name) {
+                return Err(format!("the name {} is there twice", plugin.name));
+            }
+        }
+        Ok(())
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Plugin> {
+        self.policy.iter().chain(&self.credential).chain(&self.cache)
+    }
+}
+
+impl Plugin {
+    fn check(&self) -> Result<(), String> {
+        let named = !self.name.is_empty()
+            && self.name.len() <= 63
+            && self.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+        if !named {
+            return Err(format!("name {:?}: 1 to 63 letters, digits, '-', '.' and '_'", self.name));
+        }
+        let source = &self.component;
+        match (&source.builtin, &source.file, &source.sha256) {
+            (Some(_), None, None) | (None, Some(_), Some(_)) => Ok(()),
+            (None, Some(_), None) => Err(format!(
+                "{}: component.sha256 is missing; take it from `sha256sum FILE`",
+                self.name
+            )),
+            _ => Err(format!(
+                "{}: component is either `builtin: NAME` or `file: PATH` with `sha256: DIGEST`",
+                self.name
+            )),
+        }
+    }
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    super::seconds_or_unit(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+fn empty() -> Value {
+    Value::Object(serde_json::Map::new())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,24 @@
+//! Adds to serde's "unknown field" the key that was probably meant.
+
+/// Below this two words have little in common.
+const ALIKE: f64 = 0.6;
+
+/// The message, with the nearest right key where it names an unknown one.
+pub(super) fn explain(message: &str) -> String {
+    match suggestion(message) {
+        Some(key) => format!("{message}; did you mean `{key}`?"),
+        None => message.to_owned(),
+    }
+}
+
+/// serde writes: unknown field `a`, expected one of `b`, `c`.
+fn suggestion(message: &str) -> Option<&str> {
+    let rest = message.split_once("unknown field")?.1;
+    let mut quoted = rest.split('`').skip(1).step_by(2);
+    let unknown = quoted.next()?;
+    quoted
+        .map(|known| (strsim::jaro_winkler(unknown, known), known))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known)
+}

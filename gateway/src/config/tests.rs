@@ -1,0 +1,71 @@
+use super::*;
+
+fn parse(flags: &[&str]) -> Result<Config, clap::Error> {
+    let base = ["podgate-gateway", "--standalone=."];
+    Config::try_parse_from(base.iter().chain(flags))
+}
+
+#[test]
+fn the_old_gateways_flags_keep_their_names() {
+    let config = parse(&[
+        "--nmi-port=2580",
+        "--nmi-listen-address=0.0.0.0",
+        "--metadata-ip=169.254.169.254",
+        "--metadata-port=80",
+        "--http-probe-port=8085",
+        "--operation-mode=Managed",
+        "--forceNamespaced=false",
+        "--block-instance-metadata",
+        "--metadata-header-required=false",
+        "--set-retry-after-header",
+        "--find-identity-retry-interval=2",
+        "--retry-attempts-for-created=3",
+        "--retry-attempts-for-assigned=1",
+        "--log-format=json",
+    ])
+    .unwrap();
+    let rules = config.assignment_rules();
+    assert_eq!((rules.mode, rules.namespaced, rules.wait), (Mode::Managed, false, Duration::from_secs(8)));
+    assert!(config.block_instance_metadata && !config.metadata_header_required);
+}
+
+#[test]
+fn the_old_defaults_of_100_seconds_are_cut_to_what_sdks_wait() {
+    let config = parse(&["--retry-attempts-for-created=16", "--retry-attempts-for-assigned=4"]).unwrap();
+    assert_eq!(config.assignment_rules().wait, LONGEST_WAIT);
+}
+
+#[test]
+fn binding_across_namespaces_is_off_unless_asked_for() {
+    assert!(parse(&[]).unwrap().assignment_rules().namespaced);
+    assert!(parse(&["--forceNamespaced"]).unwrap().assignment_rules().namespaced);
+}
+
+#[test]
+fn an_authority_that_is_no_https_url_is_refused() {
+    for text in ["http://login.example/", "login.example", "https://user@login.example/", "https://login.example/?a=b"] {
+        assert!(parse(&[&format!("--authority={text}")]).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_mistyped_flag_is_answered_with_the_right_one() {
+    let error = parse(&["--operation-mod=managed"]).unwrap_err().to_string();
+    assert!(error.contains("--operation-mode"), "{error}");
+}
+
+#[test]
+fn the_metadata_address_and_the_listeners_own_are_served_hosts() {
+    let hosts = parse(&["--allowed-hosts=imds.local"]).unwrap().hosts("127.0.0.1:2579".parse().unwrap());
+    for host in ["169.254.169.254", "169.254.169.254:80", "127.0.0.1:2579", "imds.local"] {
+        assert!(hosts.iter().any(|known| known == host), "{host} in {hosts:?}");
+    }
+}
+
+#[test]
+fn durations_are_seconds_or_have_a_unit() {
+    assert_eq!(seconds_or_unit("10"), Ok(Duration::from_secs(10)));
+    assert_eq!(seconds_or_unit("1m30s"), Ok(Duration::from_secs(90)));
+    assert_eq!(seconds_or_unit("500ms"), Ok(Duration::from_millis(500)));
+    assert!(seconds_or_unit("soon").is_err() && seconds_or_unit("-3s").is_err());
+}

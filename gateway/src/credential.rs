@@ -1,0 +1,137 @@
+//! From an [`Assignment`] to a token: the only stage that holds a credential.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use podgate_api::{Resource, TenantId};
+use podgate_azure::failure::Failure;
+use podgate_azure::imds::{ImdsClient, Selector};
+use podgate_azure::token::Token;
+
+use crate::assignment::{Assignment, Whose};
+use crate::metrics::{ImdsOperation, Metrics};
+use crate::world::{SecretData, Way};
+
+mod certificate;
+pub mod key;
+mod managed;
+mod pem;
+mod pfx;
+mod secret;
+
+pub use certificate::Certificates;
+pub use secret::Secrets;
+
+/// What a token is wanted for.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The identity.
+    pub assignment: Assignment,
+    /// One of its auxiliary tenants, or its own.
+    pub tenant: Option<TenantId>,
+    /// The audience.
+    pub resource: Resource,
+}
+
+/// Gets tokens. The token cache stands in front and asks once per key at a time.
+#[async_trait]
+pub trait TokenSource: Send + Sync {
+    /// One call to the authority.
+    ///
+    /// # Errors
+    /// The authority's refusal, or why it could not be asked.
+    async fn fetch(&self, wanted: &Wanted) -> Result<Token, Failure>;
+}
+
+/// A source whose calls are timed and counted.
+pub struct Measured<S> {
+    source: S,
+    metrics: Arc<Metrics>,
+}
+
+impl<S> Measured<S> {
+    /// Counts what `source` does.
+    pub fn new(source: S, metrics: Arc<Metrics>) -> Self {
+        Self { source, metrics }
+    }
+}
+
+#[async_trait]
+impl<S: TokenSource> TokenSource for Measured<S> {
+    async fn fetch(&self, wanted: &Wanted) -> Result<Token, Failure> {
+        let start = Instant::now();
+        let fetched = self.source.fetch(wanted).await;
+        let operation = wanted.operation();
+        self.metrics.imds(operation, start.elapsed(), fetched.is_err());
+        fetched
+    }
+}
+
+impl Wanted {
+    fn operation(&self) -> ImdsOperation {
+        match self.assignment.whose() {
+            Whose::Node(Selector::Unspecified) => ImdsOperation::Msi,
+            Whose::Node(_) => ImdsOperation::UserAssigned,
+            Whose::Bound { identity, .. } => match identity.way {
+                Way::Managed { .. } => ImdsOperation::UserAssigned,
+                Way::Secret(_) | Way::Certificate(_) => ImdsOperation::Entra,
+            },
+        }
+    }
+}
+
+/// The ways of [`Way`], one client each.
+pub struct Credentials {
+    /// The node's IMDS.
+    pub imds: ImdsClient,
+    /// Client secrets.
+    pub secrets: Secrets,
+    /// Certificates, through the credential plugin.
+    pub certificates: Certificates,
+}
+
+#[async_trait]
+impl TokenSource for Credentials {
+    async fn fetch(&self, wanted: &Wanted) -> Result<Token, Failure> {
+        let resource = &wanted.resource;
+        match wanted.assignment.whose() {
+            Whose::Node(selector) => self.imds.token(selector, resource).await,
+            Whose::Bound { identity, secret } => match &identity.way {
+                Way::Managed { .. } => managed::fetch(&self.imds, identity, resource).await,
+                Way::Secret(principal) => {
+                    let tenant = wanted.tenant.as_ref().unwrap_or(&principal.tenant);
+                    let secret = needed(secret.as_ref())?;
+                    self.secrets.fetch(principal, tenant, secret, resource).await
+                }
+                Way::Certificate(principal) => {
+                    let secret = needed(secret.as_ref())?;
+                    self.certificates.fetch(principal, secret, resource).await
+                }
+            },
+        }
+    }
+}
+
+/// `assignment` hands over no identity of types 1 and 2 without its Secret.
+fn needed(secret: Option<&SecretData>) -> Result<&SecretData, Failure> {
+    secret.ok_or_else(|| refused("the identity's Secret is missing"))
+}
+
+/// A refusal of the gateway's own, before any authority was asked.
+fn refused(description: impl Into<String>) -> Failure {
+    Failure::Refused {
+        error: "invalid_client".to_owned(),
+        description: description.into(),
+        stale_credential: false,
+    }
+}
+
+/// The upstream selector of a managed identity: always explicit, or IMDS would choose by itself.
+fn upstream(identity: &crate::world::Identity) -> Option<Selector> {
+    identity
+        .client_id()
+        .cloned()
+        .map(Selector::ClientId)
+        .or_else(|| identity.resource_id().cloned().map(Selector::ResourceId))
+}

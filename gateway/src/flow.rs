@@ -1,0 +1,191 @@
+//! The path of a request, whole.
+//!
+//! ```text
+//! imds ▸ pod ▸ policy ▸ assignment ▸ cache ▸ (credential) ▸ recheck ▸ reply
+//! ```
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::Request;
+use podgate_azure::imds::{ImdsClient, Selector};
+use tokio::time::Instant;
+
+use crate::assignment::{self, Assignment, Whose};
+use crate::cache::{self, Held, TokenCache};
+use crate::clock::Clock;
+use crate::imds::{self, MetadataQuestion, Question, TokenQuestion};
+use crate::metrics::Metrics;
+use crate::pod::{self, ResolvedPod};
+use crate::policy::Chain;
+use crate::refusal::Refusal;
+use crate::reply::{self, ErrorFormat, Reply};
+use crate::world::{Way, World};
+
+mod record;
+
+/// Everything a request meets on its way.
+pub struct Flow {
+    /// The front door's rules.
+    pub rules: imds::Rules,
+    /// What is known of the cluster.
+    pub world: World,
+    /// How long a request waits for its pod to appear.
+    pub pod_wait: Duration,
+    /// The policy chain, swapped as a whole on a reload.
+    pub policies: ArcSwap<Chain>,
+    /// How identities are found.
+    pub assignment: assignment::Rules,
+    /// The tokens.
+    pub tokens: TokenCache,
+    /// For other metadata.
+    pub imds: ImdsClient,
+    /// The form of error bodies.
+    pub error_format: ErrorFormat,
+    /// The wall clock.
+    pub clock: Clock,
+    /// Counts what happens.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Flow {
+    /// Answers one request of the connection that `peer` made. Never fails: a refusal is an answer.
+    pub async fn serve<B>(&self, peer: IpAddr, request: &Request<B>) -> Reply {
+        let mut record = record::Record::start(request);
+        let answered = match imds::parse(request, &self.rules) {
+            Ok(Question::Token(question)) => self.token(peer, &question, &mut record).await,
+            Ok(Question::Metadata(question)) => self.metadata(peer, &question, &mut record).await,
+            Err(refusal) => Err(refusal),
+        };
+        let reply = match &answered {
+            Ok(_) => None,
+            Err(refusal) => Some(reply::refusal(refusal, self.error_format)),
+        };
+        record.finish(peer, &self.metrics, answered.as_ref().err(), reply.as_ref());
+        answered.unwrap_or_else(|_| reply.unwrap_or_default())
+    }
+
+    /// A token of an identity that is bound to the pod at the moment the reply is written, or none.
+    async fn token(
+        &self,
+        peer: IpAddr,
+        question: &TokenQuestion,
+        record: &mut record::Record,
+    ) -> Result<Reply, Refusal> {
+        let pod = pod::resolve(&self.world, peer, Instant::now() + self.pod_wait).await?;
+        record.token(&pod, question);
+        let judgement = self.policies.load_full().judge(&self.world, &pod, question).await?;
+        let assignments =
+            assignment::find(&self.world, &pod, question, &judgement, &self.assignment).await?;
+        let (assignment, held) = self.first(&pod, question, assignments.iter()).await?;
+        record.assignment(assignment);
+        let more = self.auxiliary(&pod, question, assignment).await?;
+        self.recheck(&pod, question, &judgement, assignment)?;
+        let now = self.clock.now();
+        Ok(match more.is_empty() {
+            true => reply::token(held.body(now)),
+            false => reply::tokens(&bodies(&held, &more, now)),
+        })
+    }
+
+    /// The token of the one assignment; of several, the one whose token has the object id asked for.
+    async fn first<'a>(
+        &self,
+        pod: &ResolvedPod,
+        question: &TokenQuestion,
+        assignments: impl Iterator<Item = &'a Assignment>,
+    ) -> Result<(&'a Assignment, Arc<Held>), Refusal> {
+        for assignment in assignments {
+            let held = self.tokens.get(request(pod, question, assignment)).await?;
+            if is_meant(&question.selector, assignment, &held) {
+                return Ok((assignment, held));
+            }
+        }
+        Err(Refusal::NoIdentity(format!(
+            "none of the identities bound to pod {} has the object id that was asked for",
+            pod.pod().object
+        )))
+    }
+
+    /// The tokens of a service principal's auxiliary tenants.
+    async fn auxiliary(
+        &self,
+        pod: &ResolvedPod,
+        question: &TokenQuestion,
+        assignment: &Assignment,
+    ) -> Result<Vec<Arc<Held>>, Refusal> {
+        let Whose::Bound { identity, .. } = assignment.whose() else {
+            return Ok(Vec::new());
+        };
+        let Way::Secret(principal) = &identity.way else {
+            return Ok(Vec::new());
+        };
+        let mut tokens = Vec::new();
+        for tenant in &principal.auxiliary_tenants {
+            let mut request = request(pod, question, assignment);
+            request.tenant = Some(tenant);
+            tokens.push(self.tokens.get(request).await?);
+        }
+        Ok(tokens)
+    }
+
+    /// Invariant 1: the upstream call may have taken seconds, in which the address changed its pod or the
+    /// identity its binding. Both are looked at again before a token leaves.
+    fn recheck(
+        &self,
+        pod: &ResolvedPod,
+        question: &TokenQuestion,
+        judgement: &crate::policy::Judgement,
+        assignment: &Assignment,
+    ) -> Result<(), Refusal> {
+        pod.recheck(&self.world)?;
+        assignment::recheck(&self.world, pod, question, judgement, &self.assignment, assignment)
+    }
+
+    /// Other metadata, from the allow-list, by a URL that is built here.
+    async fn metadata(
+        &self,
+        peer: IpAddr,
+        question: &MetadataQuestion,
+        record: &mut record::Record,
+    ) -> Result<Reply, Refusal> {
+        let pod = pod::resolve(&self.world, peer, Instant::now() + self.pod_wait).await?;
+        record.pod(&pod);
+        let mut query = Vec::with_capacity(2);
+        query.extend(question.api_version.as_deref().map(|version| ("api-version", version)));
+        query.extend(question.format.map(|format| ("format", format)));
+        let answer = self.imds.metadata(question.path.as_str(), &query).await;
+        answer.map(reply::metadata).map_err(Refusal::Upstream)
+    }
+}
+
+fn request<'a>(
+    pod: &'a ResolvedPod,
+    question: &'a TokenQuestion,
+    assignment: &'a Assignment,
+) -> cache::Request<'a> {
+    cache::Request {
+        pod,
+        assignment,
+        tenant: None,
+        resource: &question.resource,
+        bypass_cache: question.bypass_cache,
+    }
+}
+
+/// Every assignment was chosen by what the request names, but for object ids: those only a token knows.
+fn is_meant(selector: &Selector, assignment: &Assignment, held: &Held) -> bool {
+    match (selector, assignment.whose()) {
+        (Selector::ObjectId(id), Whose::Bound { .. }) => held.object_id() == Some(id),
+        _ => true,
+    }
+}
+
+fn bodies(first: &Held, more: &[Arc<Held>], now: u64) -> Vec<Bytes> {
+    std::iter::once(first.body(now))
+        .chain(more.iter().map(|held| held.body(now)))
+        .collect()
+}

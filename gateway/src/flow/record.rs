@@ -1,0 +1,117 @@
+//! One line and one observation per decision.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use http::Request;
+
+use crate::assignment::{Assignment, Whose};
+use crate::imds::{CanonicalPath, Route, TokenQuestion};
+use crate::metrics::{Metrics, Operation};
+use crate::pod::ResolvedPod;
+use crate::refusal::Refusal;
+use crate::reply::Reply;
+use crate::world::Pod;
+
+/// What is known about a request by the time it is answered.
+pub(super) struct Record {
+    start: Instant,
+    route: Route,
+    pod: Option<std::sync::Arc<Pod>>,
+    resource: Option<podgate_api::Resource>,
+    identity: Option<Assignment>,
+}
+
+impl Record {
+    pub(super) fn start<B>(request: &Request<B>) -> Self {
+        let route = CanonicalPath::parse(request.uri().path())
+            .map_or(Route::Unknown, |path| Route::of(&path));
+        Self {
+            start: Instant::now(),
+            route,
+            pod: None,
+            resource: None,
+            identity: None,
+        }
+    }
+
+    pub(super) fn pod(&mut self, pod: &ResolvedPod) {
+        self.pod = Some(std::sync::Arc::clone(pod.pod()));
+    }
+
+    pub(super) fn token(&mut self, pod: &ResolvedPod, question: &TokenQuestion) {
+        self.pod(pod);
+        self.resource = Some(question.resource.clone());
+    }
+
+    pub(super) fn assignment(&mut self, assignment: &Assignment) {
+        self.identity = Some(assignment.clone());
+    }
+
+    /// Counts and writes the line: grants at debug (there may be thousands a second), refusals at info.
+    pub(super) fn finish(
+        &self,
+        peer: IpAddr,
+        metrics: &Metrics,
+        refusal: Option<&Refusal>,
+        reply: Option<&Reply>,
+    ) {
+        let elapsed = self.start.elapsed();
+        let status = reply.map_or(200, |reply| reply.status().as_u16());
+        metrics.operation(&Operation {
+            route: self.route,
+            status,
+            namespace: self.pod.as_ref().map(|pod| pod.object.namespace.as_str()),
+            resource: self.resource.as_ref(),
+            elapsed,
+        });
+        match refusal {
+            Some(refusal) => {
+                metrics.refusal(refusal.category());
+                self.refused(peer, status, refusal, elapsed);
+            }
+            None => self.granted(peer, status, elapsed),
+        }
+    }
+
+    fn granted(&self, peer: IpAddr, status: u16, elapsed: std::time::Duration) {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        tracing::debug!(
+            %peer,
+            pod = self.pod_name(),
+            path = self.route.name(),
+            resource = self.resource.as_ref().map(|resource| resource.as_str()),
+            identity = self.identity(),
+            status,
+            elapsed_us = elapsed.as_micros(),
+            "served"
+        );
+    }
+
+    fn refused(&self, peer: IpAddr, status: u16, refusal: &Refusal, elapsed: std::time::Duration) {
+        tracing::info!(
+            %peer,
+            pod = self.pod_name(),
+            path = self.route.name(),
+            resource = self.resource.as_ref().map(|resource| resource.as_str()),
+            status,
+            category = refusal.category(),
+            reason = %refusal,
+            elapsed_us = elapsed.as_micros(),
+            "refused"
+        );
+    }
+
+    fn pod_name(&self) -> Option<String> {
+        self.pod.as_ref().map(|pod| pod.object.to_string())
+    }
+
+    fn identity(&self) -> Option<String> {
+        self.identity.as_ref().map(|assignment| match assignment.whose() {
+            Whose::Bound { identity, .. } => identity.object.to_string(),
+            Whose::Node(_) => "(the node's own)".to_owned(),
+        })
+    }
+}

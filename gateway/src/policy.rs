@@ -1,0 +1,257 @@
+//! The policy chain: operators' WASM components decide whether a request goes on, and with which identities.
+//!
+//! In order; the first answer but `pass` ends the chain, `restrict` narrows and goes on. A plugin that
+//! fails denies, unless its operator said `onFailure: skip`.
+
+use std::sync::Arc;
+
+use podgate_api::ClientId;
+use podgate_azure::imds::Selector;
+use podgate_plugin_host as host;
+use podgate_plugin_host::{PluginError, PolicyQuestion, Verdict};
+
+use crate::imds::TokenQuestion;
+use crate::metrics::Metrics;
+use crate::pod::ResolvedPod;
+use crate::refusal::Refusal;
+use crate::world::{Exceptions, World};
+
+mod memo;
+mod suspension;
+
+use memo::Memo;
+use suspension::Suspension;
+
+/// What the chain lets a request have. Only [`Chain::judge`] makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement(Allowed);
+
+/// The inside of a [`Judgement`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Allowed {
+    /// Any identity the bindings give.
+    Bound,
+    /// Only identities the bindings give that have one of these client ids.
+    Restricted(Vec<ClientId>),
+    /// The node's own identities: an excepted pod.
+    Node,
+}
+
+/// What a failing plugin means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// The request is denied.
+    #[default]
+    Deny,
+    /// The plugin counts as having said `pass`.
+    Skip,
+}
+
+/// The plugins of a gateway, in order.
+pub struct Chain {
+    links: Vec<Link>,
+    metrics: Arc<Metrics>,
+}
+
+/// One plugin with what the gateway knows about it.
+pub struct Link {
+    plugin: Arc<dyn host::Policy>,
+    on_failure: OnFailure,
+    /// Verdicts of a pure plugin, remembered: same question, same answer.
+    memo: Option<Memo>,
+    suspension: Suspension,
+}
+
+// === impl Judgement ===
+
+impl Judgement {
+    /// What is allowed.
+    pub fn allowed(&self) -> &Allowed {
+        &self.0
+    }
+}
+
+// === impl Chain ===
+
+impl Chain {
+    /// A chain of plugins with what their failure means.
+    pub fn new(
+        plugins: impl IntoIterator<Item = (Arc<dyn host::Policy>, OnFailure)>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let links = plugins
+            .into_iter()
+            .map(|(plugin, on_failure)| Link {
+                memo: plugin.is_pure().then(Memo::new),
+                plugin,
+                on_failure,
+                suspension: Suspension::new(),
+            })
+            .collect();
+        Self { links, metrics }
+    }
+
+    /// Asks each plugin in turn.
+    ///
+    /// # Errors
+    /// [`Refusal::Denied`] with the plugin's reason, [`Refusal::PolicyFailed`] where one failed.
+    pub async fn judge(
+        &self,
+        world: &World,
+        pod: &ResolvedPod,
+        question: &TokenQuestion,
+    ) -> Result<Judgement, Refusal> {
+        let exceptions = exceptions(world, pod);
+        let mut allowed = Allowed::Bound;
+        for link in &self.links {
+            let verdict = self.ask(link, pod, question, &exceptions).await?;
+            match verdict {
+                Verdict::Pass => {}
+                Verdict::Bypass => return Ok(Judgement(Allowed::Node)),
+                Verdict::Deny(reason) => return Err(denied(link, reason)),
+                Verdict::Restrict(ids) => allowed = narrow(allowed, &ids, link)?,
+            }
+        }
+        Ok(Judgement(allowed))
+    }
+
+    async fn ask(
+        &self,
+        link: &Link,
+        pod: &ResolvedPod,
+        question: &TokenQuestion,
+        exceptions: &Exceptions,
+    ) -> Result<Verdict, Refusal> {
+        let remembered = link.memo.as_ref();
+        if let Some(verdict) = remembered.and_then(|memo| memo.get(pod, question, exceptions)) {
+            return Ok(verdict);
+        }
+        let asked = link.ask(&to_host(pod, question, exceptions)).await;
+        self.metrics.plugin_call(link.name(), "policy", &asked);
+        match (asked, link.on_failure) {
+            (Ok(verdict), _) => {
+                if let Some(memo) = remembered {
+                    memo.put(pod, question, exceptions, verdict.clone());
+                }
+                Ok(verdict)
+            }
+            (Err(error), OnFailure::Skip) => {
+                tracing::warn!(plugin = link.name(), %error, "policy failed and is skipped");
+                Ok(Verdict::Pass)
+            }
+            (Err(error), OnFailure::Deny) => {
+                tracing::error!(plugin = link.name(), %error, "policy failed and denies");
+                Err(Refusal::PolicyFailed {
+                    plugin: link.name().to_owned(),
+                })
+            }
+        }
+    }
+
+    /// The plugins' names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.links.iter().map(Link::name)
+    }
+}
+
+// === impl Link ===
+
+impl Link {
+    fn name(&self) -> &str {
+        self.plugin.name()
+    }
+
+    async fn ask(&self, question: &PolicyQuestion) -> Result<Verdict, PluginError> {
+        self.suspension.check(self.name())?;
+        let asked = self.plugin.decide(question).await;
+        self.suspension.record(&asked);
+        asked
+    }
+}
+
+fn exceptions(world: &World, pod: &ResolvedPod) -> Arc<Exceptions> {
+    let namespace = &pod.pod().object.namespace;
+    world
+        .read()
+        .exceptions(namespace)
+        .map(Arc::clone)
+        .unwrap_or_default()
+}
+
+fn denied(link: &Link, reason: String) -> Refusal {
+    Refusal::Denied {
+        plugin: link.name().to_owned(),
+        reason,
+    }
+}
+
+/// `restrict` only ever narrows: what an earlier plugin took away stays away.
+fn narrow(allowed: Allowed, ids: &[String], link: &Link) -> Result<Allowed, Refusal> {
+    let mut ids: Vec<ClientId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+    if let Allowed::Restricted(before) = &allowed {
+        ids.retain(|id| before.contains(id));
+    }
+    if ids.is_empty() {
+        return Err(denied(link, "no identity is left after its restriction".into()));
+    }
+    Ok(Allowed::Restricted(ids))
+}
+
+fn to_host(pod: &ResolvedPod, question: &TokenQuestion, exceptions: &Exceptions) -> PolicyQuestion {
+    let pod = pod.pod();
+    PolicyQuestion {
+        pod: host::Pod {
+            namespace: pod.object.namespace.clone(),
+            name: pod.object.name.clone(),
+            uid: pod.uid.to_string(),
+            service_account: pod.service_account.clone(),
+            labels: labels(&pod.labels),
+        },
+        request: host::TokenRequest {
+            path: crate::imds::Route::Token.name().to_owned(),
+            resource: question.resource.to_string(),
+            identity: selector(&question.selector),
+        },
+        exceptions: exceptions
+            .entries
+            .iter()
+            .map(|(name, pod_labels)| host::PodException {
+                name: name.clone(),
+                pod_labels: labels(pod_labels),
+            })
+            .collect(),
+    }
+}
+
+fn labels(labels: &std::collections::BTreeMap<String, String>) -> Vec<host::Label> {
+    labels
+        .iter()
+        .map(|(name, value)| host::Label {
+            name: name.clone(),
+            value: value.clone(),
+        })
+        .collect()
+}
+
+fn selector(selector: &Selector) -> host::IdentitySelector {
+    match selector {
+        Selector::Unspecified => host::IdentitySelector::Unspecified,
+        Selector::ClientId(id) => host::IdentitySelector::ClientId(id.to_string()),
+        Selector::ObjectId(id) => host::IdentitySelector::ObjectId(id.to_string()),
+        Selector::ResourceId(id) => host::IdentitySelector::ResourceId(id.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
+
+/// Judgements for the tests of later stages, which cannot make one.
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    pub(crate) fn judged(allowed: Allowed) -> Judgement {
+        Judgement(allowed)
+    }
+}

@@ -1,0 +1,128 @@
+//! Every way a request can end without a token, each with the reason its reader needs.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use podgate_azure::failure::Failure;
+use thiserror::Error;
+
+use crate::world::ObjectRef;
+
+/// A request that gets no token. [`crate::reply`] alone turns it into a status and a body.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Refusal {
+    /// The request itself is malformed.
+    #[error("{0}")]
+    BadRequest(String),
+    /// The SSRF guard: real IMDS answers the same words, and every SDK's probe looks for them.
+    #[error("Required metadata header not specified")]
+    NoMetadataHeader,
+    /// No such route, or one that pods must not reach.
+    #[error("{0}")]
+    NotFound(String),
+    /// Another method than GET.
+    #[error("method {0} is not allowed; use GET")]
+    MethodNotAllowed(String),
+    /// `--block-instance-metadata`
+    #[error("instance metadata is blocked on this node (--block-instance-metadata)")]
+    InstanceMetadataBlocked,
+    /// No live pod of this node has the address.
+    #[error("no pod of this node has the address {ip} yet; retry shortly")]
+    UnknownPod {
+        /// The caller's address.
+        ip: IpAddr,
+    },
+    /// Several live pods claim the address.
+    #[error("{pods} live pods of this node have the address {ip}; until one of them is gone nobody gets a token")]
+    AmbiguousPod {
+        /// The caller's address.
+        ip: IpAddr,
+        /// How many.
+        pods: usize,
+    },
+    /// The address changed hands while the token was fetched.
+    #[error("the address {ip} changed its pod during the request; retry")]
+    PodChanged {
+        /// The caller's address.
+        ip: IpAddr,
+    },
+    /// A policy said no.
+    #[error("denied by policy {plugin}: {reason}")]
+    Denied {
+        /// The plugin's name.
+        plugin: String,
+        /// Its reason.
+        reason: String,
+    },
+    /// A policy failed, and its operator wants that to deny.
+    #[error("policy {plugin} failed, and its onFailure is deny: ask the cluster's operator")]
+    PolicyFailed {
+        /// The plugin's name.
+        plugin: String,
+    },
+    /// No binding gives the pod what it asks for. Begins with the words of real IMDS.
+    #[error("Identity not found: {0}")]
+    NoIdentity(String),
+    /// Several identities, none named. Begins with the words of real IMDS.
+    #[error(
+        "Multiple user assigned identities exist, please specify the clientId / resourceId of the \
+         identity in the token request ({0})"
+    )]
+    SeveralIdentities(String),
+    /// Bound, but the controller has not assigned it to the node yet.
+    #[error("{0}")]
+    NotAssignedYet(String),
+    /// The identity is bound but its AzureIdentity or Secret is unusable.
+    #[error("{0}")]
+    Misconfigured(String),
+    /// The pod asks for too much at once.
+    #[error("pod {pod} asks for new tokens too fast; retry in {} s", .retry_after.as_secs())]
+    TooMany {
+        /// The pod.
+        pod: ObjectRef,
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// Entra ID or IMDS refused or could not answer.
+    #[error("{0}")]
+    Upstream(Failure),
+    /// A plugin that must answer did not.
+    #[error("plugin {plugin} failed: ask the cluster's operator")]
+    PluginFailed {
+        /// The plugin's name.
+        plugin: String,
+    },
+    /// The gateway's own deadline.
+    #[error("no token within {} s; retry", .0.as_secs())]
+    Deadline(Duration),
+    /// The gateway is ending.
+    #[error("the gateway is shutting down; retry")]
+    ShuttingDown,
+}
+
+impl Refusal {
+    /// A closed set of words for metrics.
+    pub fn category(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "bad_request",
+            Self::NoMetadataHeader => "no_metadata_header",
+            Self::NotFound(_) => "not_found",
+            Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::InstanceMetadataBlocked => "instance_metadata_blocked",
+            Self::UnknownPod { .. } => "unknown_pod",
+            Self::AmbiguousPod { .. } => "ambiguous_pod",
+            Self::PodChanged { .. } => "pod_changed",
+            Self::Denied { .. } => "denied",
+            Self::PolicyFailed { .. } => "policy_failed",
+            Self::NoIdentity(_) => "no_identity",
+            Self::SeveralIdentities(_) => "several_identities",
+            Self::NotAssignedYet(_) => "not_assigned_yet",
+            Self::Misconfigured(_) => "misconfigured",
+            Self::TooMany { .. } => "too_many",
+            Self::Upstream(failure) => failure.category(),
+            Self::PluginFailed { .. } => "plugin_failed",
+            Self::Deadline(_) => "deadline",
+            Self::ShuttingDown => "shutting_down",
+        }
+    }
+}

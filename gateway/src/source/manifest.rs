@@ -1,0 +1,97 @@
+//! Kubernetes YAML, as `kubectl apply` takes it, into objects.
+
+use k8s_openapi::api::core::v1 as core;
+use podgate_api::{
+    AzureAssignedIdentity, AzureIdentity, AzureIdentityBinding, AzurePodIdentityException,
+};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::world::{Object, Pod};
+
+/// One file. Larger ones are no hand-written manifests.
+const MAX_FILE: u64 = 4 * 1024 * 1024;
+
+#[derive(Deserialize)]
+struct Kind {
+    #[serde(default, rename = "apiVersion")]
+    api_version: String,
+    #[serde(default)]
+    kind: String,
+}
+
+/// Reads every document of a file. What is good counts, what is bad is named: one broken document harms
+/// only itself.
+pub(super) fn read(text: &str) -> (Vec<Object>, Vec<String>) {
+    if text.len() as u64 > MAX_FILE {
+        return (Vec::new(), vec![format!("longer than {MAX_FILE} bytes")]);
+    }
+    let documents: Vec<Value> = match serde_saphyr::from_multiple(text) {
+        Ok(documents) => documents,
+        Err(error) => return (Vec::new(), vec![error.to_string()]),
+    };
+    let (mut objects, mut problems) = (Vec::new(), Vec::new());
+    for (position, document) in documents.into_iter().enumerate() {
+        for document in items(document) {
+            match object(document) {
+                Ok(found) => objects.extend(found),
+                Err(problem) => problems.push(format!("document {}: {problem}", position + 1)),
+            }
+        }
+    }
+    (objects, problems)
+}
+
+/// A `List` stands for its items.
+fn items(mut document: Value) -> Vec<Value> {
+    let is_list = document.get("kind").is_some_and(|kind| kind == "List");
+    match document.get_mut("items") {
+        Some(Value::Array(items)) if is_list => std::mem::take(items),
+        _ => vec![document],
+    }
+}
+
+/// Nothing for an empty document and for kinds that the gateway has no use for.
+fn object(document: Value) -> Result<Option<Object>, String> {
+    if document.is_null() {
+        return Ok(None);
+    }
+    let kind: Kind = parse("document", document.clone())?;
+    let name = document.pointer("/metadata/name").and_then(Value::as_str);
+    let name = name.map(str::to_owned);
+    let place = format!("{} {}", kind.kind, name.as_deref().unwrap_or("(without metadata.name)"));
+    let object = match (kind.api_version.as_str(), kind.kind.as_str()) {
+        ("v1", "Pod") => Object::Pod(Pod::from(parse::<core::Pod>(&place, document)?)),
+        ("v1", "Secret") => Object::from(parse::<core::Secret>(&place, document)?),
+        ("aadpodidentity.k8s.io/v1", "AzureIdentity") => {
+            Object::Identity(Box::new(parse::<AzureIdentity>(&place, document)?))
+        }
+        ("aadpodidentity.k8s.io/v1", "AzureIdentityBinding") => {
+            Object::Binding(parse::<AzureIdentityBinding>(&place, document)?.into())
+        }
+        ("aadpodidentity.k8s.io/v1", "AzureAssignedIdentity") => {
+            Object::Assigned(Box::new(parse::<AzureAssignedIdentity>(&place, document)?))
+        }
+        ("aadpodidentity.k8s.io/v1", "AzurePodIdentityException") => {
+            Object::from(parse::<AzurePodIdentityException>(&place, document)?)
+        }
+        ("", _) | (_, "") => return Err("apiVersion or kind is missing".to_owned()),
+        _ => return Ok(None),
+    };
+    match name {
+        Some(_) => Ok(Some(object)),
+        None => Err(format!("{}: metadata.name is missing", kind.kind)),
+    }
+}
+
+/// The message of a Secret's failure must not carry its content, so only the place is told.
+fn parse<T: DeserializeOwned>(place: &str, document: Value) -> Result<T, String> {
+    serde_json::from_value(document).map_err(|error| match place.starts_with("Secret ") {
+        true => format!("{place}: `data` must be a map of names to base64 text"),
+        false => format!("{place}: {error}"),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,289 @@
+//! Plain maps, changed one object at a time, each change at the cost of what it touches.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use podgate_api::{AssignedState, BINDING_LABEL};
+
+use super::identity::{Identity, IdentityRules, InvalidIdentity};
+use super::object::{
+    Assigned, Binding, Exceptions, Object, ObjectKey, ObjectRef, Pod, PodUid, SecretData, hash,
+};
+use super::Change;
+
+/// The state behind [`super::World`].
+pub struct Index {
+    rules: IdentityRules,
+    pods: HashMap<ObjectRef, Arc<Pod>>,
+    pods_by_ip: HashMap<IpAddr, Vec<Arc<Pod>>>,
+    identities: HashMap<ObjectRef, Result<Arc<Identity>, InvalidIdentity>>,
+    /// Selector, then the binding's own name: a pod looks up its one label value.
+    bindings: HashMap<String, BTreeMap<ObjectRef, Arc<Binding>>>,
+    binding_selectors: HashMap<ObjectRef, String>,
+    /// The pod's name, then the record's own.
+    assigned: HashMap<ObjectRef, BTreeMap<ObjectRef, Arc<Assigned>>>,
+    assigned_pods: HashMap<ObjectRef, ObjectRef>,
+    exceptions: HashMap<String, Arc<Exceptions>>,
+    secrets: HashMap<ObjectRef, SecretData>,
+}
+
+/// A binding that selects a pod, with the identity it names.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The binding.
+    pub binding: Arc<Binding>,
+    /// The identity; none where no AzureIdentity of that name exists, an error where it is unusable.
+    pub identity: Option<Result<Arc<Identity>, InvalidIdentity>>,
+}
+
+// === impl Index ===
+
+impl Index {
+    pub(super) fn new(rules: IdentityRules) -> Self {
+        Self {
+            rules,
+            pods: HashMap::new(),
+            pods_by_ip: HashMap::new(),
+            identities: HashMap::new(),
+            bindings: HashMap::new(),
+            binding_selectors: HashMap::new(),
+            assigned: HashMap::new(),
+            assigned_pods: HashMap::new(),
+            exceptions: HashMap::new(),
+            secrets: HashMap::new(),
+        }
+    }
+
+    /// The pods whose address this is. More than one means that nobody knows who asks.
+    pub fn pods_at(&self, ip: IpAddr) -> &[Arc<Pod>] {
+        self.pods_by_ip.get(&ip).map_or(&[], Vec::as_slice)
+    }
+
+    /// A pod by name.
+    pub fn pod(&self, object: &ObjectRef) -> Option<&Arc<Pod>> {
+        self.pods.get(object)
+    }
+
+    /// All pods, in no order.
+    pub fn pods(&self) -> impl Iterator<Item = &Arc<Pod>> {
+        self.pods.values()
+    }
+
+    /// The exceptions of a namespace.
+    pub fn exceptions(&self, namespace: &str) -> Option<&Arc<Exceptions>> {
+        self.exceptions.get(namespace)
+    }
+
+    /// A Secret by name.
+    pub fn secret(&self, object: &ObjectRef) -> Option<&SecretData> {
+        self.secrets.get(object)
+    }
+
+    /// Every Secret that a usable identity names: what a source has to watch.
+    pub fn wanted_secrets(&self) -> impl Iterator<Item = &ObjectRef> {
+        self.identities
+            .values()
+            .filter_map(|identity| identity.as_ref().ok()?.secret())
+    }
+
+    /// The records the controller wrote for a pod, ordered by name.
+    pub fn assigned(&self, pod: &ObjectRef) -> impl Iterator<Item = &Arc<Assigned>> {
+        self.assigned.get(pod).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// The bindings whose selector is the pod's label, ordered by (namespace, name).
+    pub fn candidates(&self, pod: &Pod) -> Vec<Candidate> {
+        pod.labels
+            .get(BINDING_LABEL)
+            .filter(|label| !label.is_empty())
+            .and_then(|label| self.bindings.get(label))
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .map(|binding| self.candidate(binding))
+            .collect()
+    }
+
+    fn candidate(&self, binding: &Arc<Binding>) -> Candidate {
+        let identity = ObjectRef::new(&binding.object.namespace, &binding.identity);
+        Candidate {
+            identity: self.identities.get(&identity).cloned(),
+            binding: Arc::clone(binding),
+        }
+    }
+
+    pub(super) fn apply(&mut self, object: Object) -> Vec<Change> {
+        match object {
+            Object::Pod(pod) => self.apply_pod(pod),
+            Object::Identity(wire) => {
+                let object = ObjectRef::of(&wire.metadata);
+                let identity = Identity::parse(&wire, &self.rules).map(Arc::new);
+                self.identities.insert(object.clone(), identity);
+                vec![Change::Identity(object)]
+            }
+            Object::Binding(binding) => self.apply_binding(binding),
+            Object::Assigned(wire) => self.apply_assigned(&wire),
+            Object::Exception(object, labels) => self.set_exception(object, Some(labels)),
+            Object::Secret(object, data) => {
+                self.secrets.insert(object.clone(), data);
+                vec![Change::Secret(object)]
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, key: &ObjectKey) -> Vec<Change> {
+        match key {
+            ObjectKey::Pod(object) => self.remove_pod(object).into_iter().collect(),
+            ObjectKey::Identity(object) => {
+                self.identities.remove(object);
+                vec![Change::Identity(object.clone())]
+            }
+            ObjectKey::Binding(object) => self.remove_binding(object).into_iter().collect(),
+            ObjectKey::Assigned(object) => self.remove_assigned(object).into_iter().collect(),
+            ObjectKey::Exception(object) => self.set_exception(object.clone(), None),
+            ObjectKey::Secret(object) => {
+                self.secrets.remove(object);
+                vec![Change::Secret(object.clone())]
+            }
+        }
+    }
+
+    fn apply_pod(&mut self, pod: Pod) -> Vec<Change> {
+        let changes = match self.pods.get(&pod.object) {
+            Some(old) if old.uid == pod.uid => {
+                self.unindex(&pod.object);
+                Vec::new()
+            }
+            _ => self.remove_pod(&pod.object).into_iter().collect(),
+        };
+        let pod = Arc::new(pod);
+        if pod.addressable {
+            for ip in &pod.ips {
+                self.pods_by_ip.entry(*ip).or_default().push(Arc::clone(&pod));
+            }
+        }
+        self.pods.insert(pod.object.clone(), pod);
+        changes
+    }
+
+    fn remove_pod(&mut self, object: &ObjectRef) -> Option<Change> {
+        self.unindex(object);
+        let pod = self.pods.remove(object)?;
+        Some(Change::PodGone(pod.uid.clone()))
+    }
+
+    /// Takes a pod's addresses away from it.
+    fn unindex(&mut self, object: &ObjectRef) {
+        let Some(pod) = self.pods.get(object) else {
+            return;
+        };
+        for ip in &pod.ips {
+            if let Some(pods) = self.pods_by_ip.get_mut(ip) {
+                pods.retain(|other| other.object != *object);
+                if pods.is_empty() {
+                    self.pods_by_ip.remove(ip);
+                }
+            }
+        }
+    }
+
+    fn apply_binding(&mut self, binding: Binding) -> Vec<Change> {
+        let mut changes: Vec<Change> = self.remove_binding(&binding.object).into_iter().collect();
+        changes.push(bound(&binding));
+        self.binding_selectors
+            .insert(binding.object.clone(), binding.selector.clone());
+        self.bindings
+            .entry(binding.selector.clone())
+            .or_default()
+            .insert(binding.object.clone(), Arc::new(binding));
+        changes
+    }
+
+    fn remove_binding(&mut self, object: &ObjectRef) -> Option<Change> {
+        let selector = self.binding_selectors.remove(object)?;
+        let bindings = self.bindings.get_mut(&selector)?;
+        let binding = bindings.remove(object)?;
+        if bindings.is_empty() {
+            self.bindings.remove(&selector);
+        }
+        Some(bound(&binding))
+    }
+
+    fn apply_assigned(&mut self, wire: &podgate_api::AzureAssignedIdentity) -> Vec<Change> {
+        let object = ObjectRef::of(&wire.metadata);
+        let mut changes: Vec<Change> = self.remove_assigned(&object).into_iter().collect();
+        let Ok(identity) = Identity::parse(&wire.spec.azure_identity_ref, &self.rules) else {
+            // The AzureIdentity itself carries the reason, and `candidates` shows it.
+            return changes;
+        };
+        let pod = ObjectRef::new(&wire.spec.pod_namespace, &wire.spec.pod);
+        changes.push(Change::Identity(identity.object.clone()));
+        let assigned = Assigned {
+            object: object.clone(),
+            pod: pod.clone(),
+            state: wire.state(),
+            identity: Arc::new(identity),
+        };
+        self.assigned_pods.insert(object.clone(), pod.clone());
+        self.assigned
+            .entry(pod)
+            .or_default()
+            .insert(object, Arc::new(assigned));
+        changes
+    }
+
+    fn remove_assigned(&mut self, object: &ObjectRef) -> Option<Change> {
+        let pod = self.assigned_pods.remove(object)?;
+        let records = self.assigned.get_mut(&pod)?;
+        let record = records.remove(object)?;
+        if records.is_empty() {
+            self.assigned.remove(&pod);
+        }
+        Some(Change::Identity(record.identity.object.clone()))
+    }
+
+    fn set_exception(
+        &mut self,
+        object: ObjectRef,
+        labels: Option<BTreeMap<String, String>>,
+    ) -> Vec<Change> {
+        let mut entries = self
+            .exceptions
+            .get(&object.namespace)
+            .map(|old| old.entries.clone())
+            .unwrap_or_default();
+        entries.retain(|(name, _)| *name != object.name);
+        entries.extend(labels.map(|labels| (object.name, labels)));
+        entries.sort();
+        let exceptions = Exceptions {
+            version: hash(&entries),
+            entries,
+        };
+        self.exceptions
+            .insert(object.namespace.clone(), Arc::new(exceptions));
+        vec![Change::Exceptions(object.namespace)]
+    }
+}
+
+impl Assigned {
+    /// The controller's word that the node holds the identity. Records of MIC 1.4 and before have no state.
+    pub fn is_assigned(&self) -> bool {
+        matches!(self.state, AssignedState::Assigned | AssignedState::Legacy)
+    }
+
+    /// The controller is at it.
+    pub fn is_on_its_way(&self) -> bool {
+        matches!(self.state, AssignedState::Created)
+    }
+}
+
+impl Pod {
+    /// Whether this is that very pod, not another one of its name or address.
+    pub fn is(&self, uid: &PodUid) -> bool {
+        self.uid == *uid
+    }
+}
+
+fn bound(binding: &Binding) -> Change {
+    Change::Identity(ObjectRef::new(&binding.object.namespace, &binding.identity))
+}

@@ -1,0 +1,1 @@
+//! No code of its own: the tests build the components and read their bytes.

@@ -1,0 +1,9 @@
+//! Measurements.
+
+pub mod bare;
+pub mod load;
+pub mod proc;
+pub mod report;
+pub mod requests;
+pub mod start;
+pub mod worlds;

@@ -1,0 +1,4 @@
+//! Entra with client secrets, its errors, and what clients discover.
+
+mod refusals;
+mod tokens;

@@ -1,0 +1,12 @@
+//! azure-sim as its users see it: over real connections.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod admin;
+mod assertion;
+mod client;
+mod entra;
+mod faults;
+mod fixtures;
+mod imds;
+mod program;
+mod setup;

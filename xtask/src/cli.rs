@@ -1,0 +1,88 @@
+//! The sub-commands and their options: what the documents' commands are checked against.
+
+use std::ffi::OsString;
+
+use clap::{Args, Parser, Subcommand};
+
+/// podgate's one door.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, about)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    /// Build the WebAssembly components: the built-in plugins and the misbehaving guests of the tests.
+    Plugins,
+    /// Show the whole token path on this machine: no root, no cluster, no Azure.
+    Demo(Demo),
+    /// Run every check and every test, step by step.
+    Test(Test),
+    /// Install the real Azure SDK clients (Python, JavaScript, Java) that the tests drive.
+    Clients,
+    /// Write the custom resource definitions to api/crds.
+    Crds(Crds),
+    /// Measure the gateway; the options are those of the bench program.
+    Bench(Bench),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// End after the tour instead of staying up for your own requests.
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct Test {
+    /// Count a step that this machine cannot run as failed.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Run only this step, or the steps whose names begin with it and a dash; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) only: Vec<String>,
+    /// List the steps and run none.
+    #[arg(long)]
+    pub(crate) list: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Crds {
+    /// Write nothing; fail when a file differs from what the types say.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// Passed on as they are, for instance --json FILE.
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "OPTIONS"
+    )]
+    pub(crate) options: Vec<OsString>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn bench_passes_options_it_does_not_know() {
+        let cli = Cli::try_parse_from(["cargo xtask", "bench", "--json", "out.json"]).unwrap();
+        let Task::Bench(bench) = cli.task else {
+            panic!("{cli:?}");
+        };
+        assert_eq!(bench.options, ["--json", "out.json"]);
+    }
+}

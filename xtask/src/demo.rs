@@ -1,0 +1,52 @@
+//! `cargo xtask demo`: the tour of the token path on embedded defaults.
+
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::cli;
+use crate::plugins;
+use crate::process::{build_with_tests, cargo, line, run};
+use crate::workspace::{PLUGINS, program, root};
+
+/// Builds what the tour needs and becomes it, so that Ctrl-C reaches the tour alone and it can put things away.
+pub(crate) fn show(options: &cli::Demo) -> Result<()> {
+    plugins::build(PLUGINS)?;
+    println!(
+        "building the gateway and the tour (minutes the first time: mostly the WebAssembly compiler)"
+    );
+    run(cargo(root()).args([
+        "build",
+        "--locked",
+        "--bins",
+        "-p",
+        "podgate-gateway",
+        "-p",
+        "podgate-e2e",
+    ]))?;
+    become_program(&mut tour(options))
+}
+
+/// The tour as a test: the same program, of the build that the other tests use.
+pub(crate) fn prove() -> Result<()> {
+    build_with_tests()?;
+    run(&mut tour(&cli::Demo { once: true }))
+}
+
+fn tour(options: &cli::Demo) -> Command {
+    let mut tour = Command::new(program("debug", "tour"));
+    tour.current_dir(root())
+        .args(options.once.then_some("--once"));
+    tour
+}
+
+/// Ends this program and goes on as the other where the system can; else waits for it.
+pub(crate) fn become_program(command: &mut Command) -> Result<()> {
+    #[cfg(unix)]
+    {
+        let error = std::os::unix::process::CommandExt::exec(command);
+        Err(error).with_context(|| format!("starting `{}`", line(command)))
+    }
+    #[cfg(not(unix))]
+    run(command)
+}

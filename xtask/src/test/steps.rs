@@ -1,0 +1,170 @@
+//! The steps, in the order in which they run: cheap ones first, and each build before what shares it.
+
+use anyhow::{Result, ensure};
+
+use super::{Skip, deny, readme};
+use crate::process::{cargo, output, run};
+use crate::workspace::{GUESTS, NATIVE, PLUGINS, WORKSPACES, root};
+use crate::{clients, crds, demo, plugins};
+
+/// One step: its name is what `--only` takes.
+pub(super) struct Step {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) run: fn() -> Result<Option<Skip>>,
+}
+
+impl Step {
+    const fn new(
+        name: &'static str,
+        about: &'static str,
+        run: fn() -> Result<Option<Skip>>,
+    ) -> Self {
+        Self { name, about, run }
+    }
+
+    /// `clients` means `clients-python` and its like.
+    pub(super) fn answers_to(&self, wanted: &str) -> bool {
+        self.name
+            .strip_prefix(wanted)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    }
+}
+
+pub(super) const STEPS: [Step; 15] = [
+    Step::new("fmt", "formatting of the three workspaces", fmt),
+    Step::new(
+        "readme",
+        "the commands that the documents name exist",
+        || ran(readme::check_documents()),
+    ),
+    Step::new(
+        "deny",
+        "licences, banned and duplicate crates, sources",
+        || ran(deny::check()),
+    ),
+    Step::new(
+        "advisories",
+        "known vulnerabilities of the dependencies",
+        deny::check_advisories,
+    ),
+    Step::new(
+        "components",
+        "the plugins and the tests' guests build",
+        || ran(plugins::build_all()),
+    ),
+    Step::new(
+        "plugins-clippy",
+        "lints of the plugins and the guests",
+        plugins_clippy,
+    ),
+    Step::new(
+        "plugins-test",
+        "the plugins' decisions, tested natively",
+        plugins_test,
+    ),
+    Step::new("clippy", "lints of the native workspace", clippy),
+    Step::new("docs", "the documentation builds without a warning", docs),
+    Step::new("tests", "unit, property and integration tests", tests),
+    Step::new("crds", "api/crds says what the types say", || {
+        ran(crds::prove())
+    }),
+    Step::new(
+        "clients-python",
+        "the real azure-identity of Python",
+        || client("python"),
+    ),
+    Step::new(
+        "clients-js",
+        "the real @azure/identity of JavaScript",
+        || client("js"),
+    ),
+    Step::new("clients-java", "the real azure-identity of Java", || {
+        client("java")
+    }),
+    Step::new("demo", "the tour of the README", || ran(demo::prove())),
+];
+
+fn ran(result: Result<()>) -> Result<Option<Skip>> {
+    result.map(|()| None)
+}
+
+fn fmt() -> Result<Option<Skip>> {
+    ran(WORKSPACES.into_iter().try_for_each(|workspace| {
+        run(cargo(root().join(workspace)).args(["fmt", "--all", "--check"]))
+    }))
+}
+
+/// For both targets: the decisions and their tests natively, the glue as it is shipped.
+fn plugins_clippy() -> Result<Option<Skip>> {
+    lint(PLUGINS, &["--all-targets", "--target", "host-tuple"])?;
+    lint(PLUGINS, &[])?;
+    ran(lint(GUESTS, &[]))
+}
+
+fn clippy() -> Result<Option<Skip>> {
+    ran(lint(NATIVE, &["--all-targets"]))
+}
+
+fn lint(workspace: &str, selection: &[&str]) -> Result<()> {
+    let mut cargo = cargo(root().join(workspace));
+    cargo
+        .args(["clippy", "--locked", "--workspace"])
+        .args(selection);
+    run(cargo.args(["--", "-D", "warnings"]))
+}
+
+fn plugins_test() -> Result<Option<Skip>> {
+    let mut cargo = cargo(root().join(PLUGINS));
+    ran(run(cargo.args([
+        "test",
+        "--locked",
+        "--workspace",
+        "--target",
+        "host-tuple",
+    ])))
+}
+
+fn docs() -> Result<Option<Skip>> {
+    let mut cargo = cargo(root());
+    cargo.env("RUSTDOCFLAGS", "-D warnings");
+    ran(run(cargo.args([
+        "doc",
+        "--locked",
+        "--workspace",
+        "--no-deps",
+    ])))
+}
+
+fn tests() -> Result<Option<Skip>> {
+    ran(run(cargo(root()).args(["test", "--locked", "--workspace"])))
+}
+
+/// The tests of one language are the module of its name in tests/e2e/tests/clients.rs. They are marked as
+/// ignored there, because without this step's set-up they could only fail.
+fn client(language: &str) -> Result<Option<Skip>> {
+    if let Some(missing) = clients::set_up(language)? {
+        return Ok(Some(missing));
+    }
+    let tests = format!("{language}::");
+    let list = output(client_tests().args([&tests, "--list"]))?;
+    ensure!(
+        list.lines().any(|line| line.ends_with(": test")),
+        "tests/e2e/tests/clients.rs has no test in a module `{language}`: nothing would be proved"
+    );
+    ran(run(client_tests().arg(&tests)))
+}
+
+fn client_tests() -> std::process::Command {
+    let mut cargo = cargo(root());
+    cargo.args([
+        "test",
+        "--locked",
+        "--workspace",
+        "--test",
+        "clients",
+        "--",
+        "--ignored",
+    ]);
+    cargo
+}
