@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::wire::{leftover, optional, or_default};
 
 /// Binds the AzureIdentity of a name to the pods of a label, as it is on the wire.
+#[expect(
+    clippy::duplicated_attributes,
+    reason = "the lint takes the keys of all printer columns for one list"
+)]
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[kube(
     group = "aadpodidentity.k8s.io",

@@ -10,6 +10,10 @@ use crate::wire::{leftover, optional, or_default};
 ///
 /// Which fields are needed depends on the type; an empty text and a missing one mean the same. Field names
 /// are case-sensitive: the API server drops `ClientID`, the spelling before aad-pod-identity 1.6, in silence.
+#[expect(
+    clippy::duplicated_attributes,
+    reason = "the lint takes the keys of all printer columns for one list"
+)]
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[kube(
     group = "aadpodidentity.k8s.io",

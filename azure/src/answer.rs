@@ -46,8 +46,8 @@ fn access_token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<AccessToke
 /// # Errors
 /// What is wrong with it, in words that repeat nothing of it: it may hold a token.
 pub(crate) fn token(body: &[u8], now: u64) -> Result<Token, &'static str> {
-    let body: TokenBody =
-        serde_json::from_slice(body).map_err(|_| "the answer is no JSON object with an access_token")?;
+    let body: TokenBody = serde_json::from_slice(body)
+        .map_err(|_| "the answer is no JSON object with an access_token")?;
     let secret = body.access_token.secret();
     if secret.is_empty() || secret.len() > MAX_ACCESS_TOKEN {
         return Err("the access_token is empty or longer than 64 KiB");
@@ -71,7 +71,8 @@ pub(crate) fn token(body: &[u8], now: u64) -> Result<Token, &'static str> {
 
 fn token_type(text: Option<String>) -> Result<String, &'static str> {
     let text = text.unwrap_or_else(|| "Bearer".to_owned());
-    let word = (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let word = (1..=32).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     word.then_some(text).ok_or("the token_type is no word")
 }
 

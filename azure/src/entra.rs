@@ -107,7 +107,9 @@ impl ClientSecretRequest<'_> {
             .header(CONTENT_TYPE, form)
             .header(ACCEPT, HeaderValue::from_static("application/json"))
             .body(self.body())
-            .map_err(|error| Failure::outage(format!("a request to Entra ID cannot be built: {error}")))
+            .map_err(|error| {
+                Failure::outage(format!("a request to Entra ID cannot be built: {error}"))
+            })
     }
 
     fn url(&self) -> String {
@@ -129,7 +131,9 @@ impl ClientSecretRequest<'_> {
         match self.version {
             EndpointVersion::V1 => fields.append_pair("resource", self.resource.as_str()),
             // Appended even where the resource ends in a slash: the double one keeps the token's audience.
-            EndpointVersion::V2 => fields.append_pair("scope", &format!("{}/.default", self.resource)),
+            EndpointVersion::V2 => {
+                fields.append_pair("scope", &format!("{}/.default", self.resource))
+            }
         };
         Bytes::from_owner(Wiped(form))
     }

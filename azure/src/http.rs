@@ -167,7 +167,12 @@ impl HttpClient {
         };
         let (parts, body) = answer.map_err(|error| broken(target, &error))?.into_parts();
         let body = read(body, target, limit).await?;
-        tracing::debug!(target_url = target, status = parts.status.as_u16(), bytes = body.len(), "answered");
+        tracing::debug!(
+            target_url = target,
+            status = parts.status.as_u16(),
+            bytes = body.len(),
+            "answered"
+        );
         Ok(Response::from_parts(parts, body))
     }
 }

@@ -90,7 +90,10 @@ impl ImdsClient {
     /// identity is not on the node, `invalid_resource` when the audience does not exist.
     /// [`Failure::Unavailable`] for throttling, upgrades (410), outages and answers that make no sense.
     pub async fn token(&self, selector: &Selector, resource: &Resource) -> Result<Token, Failure> {
-        let mut query = vec![("api-version", API_VERSION), ("resource", resource.as_str())];
+        let mut query = vec![
+            ("api-version", API_VERSION),
+            ("resource", resource.as_str()),
+        ];
         query.extend(selector.parameter());
         let answer = self.get(route::TOKEN, &query, MAX_BODY).await?;
         if answer.status() != ::http::StatusCode::OK {
@@ -151,14 +154,16 @@ impl ImdsClient {
                 false => self.limits.instance().await,
             }
         };
-        timeout_at(end, turn).await.map_err(|_| Failure::Unavailable {
-            description: format!(
-                "no turn at IMDS within {:?}: this node asks it as often as Azure allows",
-                self.deadline
-            ),
-            retry_after: Some(NEXT_WINDOW),
-            throttled: true,
-        })
+        timeout_at(end, turn)
+            .await
+            .map_err(|_| Failure::Unavailable {
+                description: format!(
+                    "no turn at IMDS within {:?}: this node asks it as often as Azure allows",
+                    self.deadline
+                ),
+                retry_after: Some(NEXT_WINDOW),
+                throttled: true,
+            })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::PrivateKeyDer;
@@ -71,7 +72,10 @@ impl Loopback {
     pub(crate) async fn http(answers: impl Fn(&Call) -> Answer + Send + Sync + 'static) -> Self {
         let calls: Arc<Mutex<Vec<Call>>> = Arc::default();
         let (seen, answers) = (Arc::clone(&calls), Arc::new(answers) as Answers);
-        let url = listen("http", move |stream| serve(stream, Arc::clone(&seen), Arc::clone(&answers))).await;
+        let url = listen("http", move |stream| {
+            serve(stream, Arc::clone(&seen), Arc::clone(&answers))
+        })
+        .await;
         Self {
             url,
             ca_pem: Vec::new(),
@@ -85,7 +89,8 @@ impl Loopback {
         let (seen, answers) = (Arc::clone(&calls), Arc::new(answers) as Answers);
         let (acceptor, ca_pem) = tls();
         let url = listen("https", move |stream| {
-            let (acceptor, seen, answers) = (acceptor.clone(), Arc::clone(&seen), Arc::clone(&answers));
+            let (acceptor, seen, answers) =
+                (acceptor.clone(), Arc::clone(&seen), Arc::clone(&answers));
             async move {
                 if let Ok(stream) = acceptor.accept(stream).await {
                     serve(stream, seen, answers).await;
@@ -110,7 +115,7 @@ impl Loopback {
     }
 
     pub(crate) fn calls(&self) -> Vec<Call> {
-        self.calls.lock().unwrap().clone()
+        self.calls.lock().clone()
     }
 
     pub(crate) fn only_call(&self) -> Call {
@@ -138,10 +143,13 @@ async fn serve<S>(stream: S, calls: Arc<Mutex<Vec<Call>>>, answers: Answers)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(move |request| answer(request, Arc::clone(&calls), Arc::clone(&answers)));
+    let service =
+        service_fn(move |request| answer(request, Arc::clone(&calls), Arc::clone(&answers)));
     let connection = hyper::server::conn::http1::Builder::new();
     // A client that hangs up is none of the server's business.
-    let _ = connection.serve_connection(TokioIo::new(stream), service).await;
+    let _ = connection
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
 async fn answer(
@@ -157,20 +165,22 @@ async fn answer(
         headers: parts.headers,
         body: String::from_utf8(body.to_vec()).unwrap(),
     };
-    calls.lock().unwrap().push(call.clone());
+    calls.lock().push(call.clone());
     let Answer { response, delay } = answers(&call);
     tokio::time::sleep(delay).await;
     Ok(response)
 }
 
 fn tls() -> (TlsAcceptor, Vec<u8>) {
-    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![cert.der().clone()], key)
-        .unwrap();
+    let config =
+        rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)
+            .unwrap();
     (TlsAcceptor::from(Arc::new(config)), cert.pem().into_bytes())
 }

@@ -11,7 +11,7 @@ use crate::process::{cargo, output, run};
 use crate::workspace::{GUESTS, PLUGINS, root};
 
 /// What the built-in components are made for, and what plugin authors' own toolchains make.
-pub(crate) const TARGETS: [&str; 2] = ["wasm32-unknown-unknown", "wasm32-wasip2"];
+const TARGETS: [&str; 2] = ["wasm32-unknown-unknown", "wasm32-wasip2"];
 
 /// The built-in components and the tests' guests.
 pub(crate) fn build_all() -> Result<()> {

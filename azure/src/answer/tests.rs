@@ -10,7 +10,8 @@ fn read(body: &Value) -> Result<Token, &'static str> {
 }
 
 fn with(field: &str, value: Value) -> Value {
-    let mut body = json!({"access_token": "eyJ", "expires_on": "1506484173", "token_type": "Bearer"});
+    let mut body =
+        json!({"access_token": "eyJ", "expires_on": "1506484173", "token_type": "Bearer"});
     body[field] = value;
     body
 }
@@ -39,8 +40,16 @@ fn the_answer_of_entra_v2_is_read_with_a_lifetime_instead_of_an_end() {
 
 #[test]
 fn numbers_may_be_numbers_or_text() {
-    assert_eq!(read(&with("expires_on", json!(1_506_484_173))).unwrap().expires_on, 1_506_484_173);
-    assert_eq!(read(&with("not_before", json!(5))).unwrap().not_before, Some(5));
+    assert_eq!(
+        read(&with("expires_on", json!(1_506_484_173)))
+            .unwrap()
+            .expires_on,
+        1_506_484_173
+    );
+    assert_eq!(
+        read(&with("not_before", json!(5))).unwrap().not_before,
+        Some(5)
+    );
     for none in [json!(""), json!(null), json!("soon"), json!(-1), json!([])] {
         assert_eq!(read(&with("not_before", none)).unwrap().not_before, None);
     }
@@ -48,7 +57,14 @@ fn numbers_may_be_numbers_or_text() {
 
 #[test]
 fn a_token_without_a_usable_end_is_no_token() {
-    for wrong in [json!(""), json!(null), json!("2017-09-27"), json!(-1), json!(u64::MAX), json!(1.5)] {
+    for wrong in [
+        json!(""),
+        json!(null),
+        json!("2017-09-27"),
+        json!(-1),
+        json!(u64::MAX),
+        json!(1.5),
+    ] {
         assert!(read(&with("expires_on", wrong.clone())).is_err(), "{wrong}");
     }
     let endless = json!({"access_token": "eyJ", "expires_in": u64::MAX});
@@ -58,12 +74,26 @@ fn a_token_without_a_usable_end_is_no_token() {
 #[test]
 fn a_token_that_could_not_go_into_a_header_is_no_token() {
     let long = "a".repeat(MAX_ACCESS_TOKEN + 1);
-    for wrong in [json!(""), json!("a b"), json!("a\r\nb"), json!("ä"), json!(5), json!(null), json!(long)] {
+    for wrong in [
+        json!(""),
+        json!("a b"),
+        json!("a\r\nb"),
+        json!("ä"),
+        json!(5),
+        json!(null),
+        json!(long),
+    ] {
         assert!(read(&with("access_token", wrong)).is_err());
     }
     assert!(read(&with("token_type", json!("Be arer"))).is_err());
-    assert_eq!(read(&with("token_type", json!(null))).unwrap().token_type, "Bearer");
-    assert_eq!(read(&with("token_type", json!("pop"))).unwrap().token_type, "pop");
+    assert_eq!(
+        read(&with("token_type", json!(null))).unwrap().token_type,
+        "Bearer"
+    );
+    assert_eq!(
+        read(&with("token_type", json!("pop"))).unwrap().token_type,
+        "pop"
+    );
 }
 
 #[test]
@@ -91,10 +121,16 @@ fn a_sentence_is_one_line_of_bounded_length() {
 
 #[test]
 fn an_error_that_is_a_sentence_is_a_description() {
-    let body = ErrorBody::read(br#"{"error":"Bad request. api-version is invalid","newest-versions":["2025-04-07"]}"#);
+    let body = ErrorBody::read(
+        br#"{"error":"Bad request. api-version is invalid","newest-versions":["2025-04-07"]}"#,
+    );
     assert_eq!(body.code(), None);
-    assert_eq!(body.description(), Some("Bad request. api-version is invalid"));
-    let body = ErrorBody::read(br#"{"error":"invalid_client","error_description":"AADSTS7000215: no"}"#);
+    assert_eq!(
+        body.description(),
+        Some("Bad request. api-version is invalid")
+    );
+    let body =
+        ErrorBody::read(br#"{"error":"invalid_client","error_description":"AADSTS7000215: no"}"#);
     assert_eq!(body.code(), Some("invalid_client"));
     assert_eq!(body.description(), Some("AADSTS7000215: no"));
     assert_eq!(ErrorBody::read(b"<html>").description(), None);

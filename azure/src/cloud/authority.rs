@@ -18,7 +18,9 @@ pub struct Authority(Url);
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum InvalidAuthority {
     /// No URL at all, or an unreasonably long one.
-    #[error("the login URL {excerpt:?} is no URL; write one such as https://login.microsoftonline.com/")]
+    #[error(
+        "the login URL {excerpt:?} is no URL; write one such as https://login.microsoftonline.com/"
+    )]
     NoUrl {
         /// The text, or its beginning.
         excerpt: String,
@@ -33,7 +35,9 @@ pub enum InvalidAuthority {
     #[error("the login URL must have neither user, query nor fragment; keep scheme, host and path")]
     Parts,
     /// A path that URL parsers may read in more than one way.
-    #[error("the path of the login URL may hold letters, digits and -._~ between single slashes only")]
+    #[error(
+        "the path of the login URL may hold letters, digits and -._~ between single slashes only"
+    )]
     Path,
 }
 
@@ -85,13 +89,20 @@ fn check(url: &Url, text: &str) -> Result<(), InvalidAuthority> {
         let scheme = url.scheme().chars().take(16).collect();
         return Err(InvalidAuthority::Scheme { scheme });
     }
-    // The parser drops an empty user or query, and takes a backslash for a slash: look at the text as well.
+    // The parser drops an empty user, takes a backslash for a slash, decodes dots and skips line breaks: look
+    // at the text as well.
     let parts = url.query().is_some() || url.fragment().is_some() || text.contains('@');
-    if parts || !matches!(url.host(), Some(Host::Domain(_) | Host::Ipv4(_) | Host::Ipv6(_))) {
+    if parts
+        || !matches!(
+            url.host(),
+            Some(Host::Domain(_) | Host::Ipv4(_) | Host::Ipv6(_))
+        )
+    {
         return Err(InvalidAuthority::Parts);
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~' | '/');
-    if !url.path().chars().all(plain) || url.path().contains("//") || text.contains('\\') {
+    let resolved = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '\\' | '%');
+    if !url.path().chars().all(plain) || url.path().contains("//") || text.contains(resolved) {
         return Err(InvalidAuthority::Path);
     }
     Ok(())

@@ -14,19 +14,28 @@ fn every_cloud_has_a_login_url_that_is_permitted() {
         assert_eq!(name.to_uppercase().parse::<Cloud>().unwrap(), cloud);
         assert_eq!(cloud.to_string().parse::<Cloud>().unwrap(), cloud);
     }
-    assert_eq!(Cloud::default().authority().as_str(), "https://login.microsoftonline.com/");
+    assert_eq!(
+        Cloud::default().authority().as_str(),
+        "https://login.microsoftonline.com/"
+    );
 }
 
 #[test]
 fn an_unknown_cloud_is_refused_with_the_known_names() {
     let error = "AzureStackCloud".parse::<Cloud>().unwrap_err().to_string();
-    assert!(error.starts_with("no cloud is called \"AzureStackCloud\"; use AzurePublicCloud"), "{error}");
+    assert!(
+        error.starts_with("no cloud is called \"AzureStackCloud\"; use AzurePublicCloud"),
+        "{error}"
+    );
     assert!("".parse::<Cloud>().is_err());
 }
 
 #[test]
 fn a_login_url_gets_its_trailing_slash_and_one_spelling() {
-    for text in ["https://login.microsoftonline.com", " HTTPS://LOGIN.microsoftonline.com:443/ "] {
+    for text in [
+        "https://login.microsoftonline.com",
+        " HTTPS://LOGIN.microsoftonline.com:443/ ",
+    ] {
         assert_eq!(authority(text), Cloud::Public.authority());
     }
     let adfs = authority("https://adfs.contoso.com:8443/adfs");
@@ -40,22 +49,47 @@ fn a_login_url_gets_its_trailing_slash_and_one_spelling() {
 fn a_login_url_is_https_and_nothing_but_host_and_path() {
     use InvalidAuthority as I;
     let error = |text: &str| text.parse::<Authority>().unwrap_err();
-    assert!(matches!(error("login.microsoftonline.com"), I::NoUrl { .. }));
+    assert!(matches!(
+        error("login.microsoftonline.com"),
+        I::NoUrl { .. }
+    ));
     assert!(matches!(error(""), I::NoUrl { .. }));
-    assert!(matches!(error(&format!("https://{}/", "a".repeat(600))), I::NoUrl { .. }));
-    assert!(matches!(error("http://login.microsoftonline.com/"), I::Scheme { .. }));
+    assert!(matches!(
+        error(&format!("https://{}/", "a".repeat(600))),
+        I::NoUrl { .. }
+    ));
+    assert!(matches!(
+        error("http://login.microsoftonline.com/"),
+        I::Scheme { .. }
+    ));
     assert!(matches!(error("file:///etc/passwd"), I::Scheme { .. }));
-    for parts in ["https://u@a.b/", "https://u:p@a.b/", "https://a.b/?", "https://a.b/?x=1", "https://a.b/#x", "https://@a.b/"] {
+    for parts in [
+        "https://u@a.b/",
+        "https://u:p@a.b/",
+        "https://a.b/?",
+        "https://a.b/?x=1",
+        "https://a.b/#x",
+        "https://@a.b/",
+    ] {
         assert_eq!(error(parts), I::Parts, "{parts}");
     }
-    for path in ["https://a.b//x", "https://a.b/%2e%2e/x", "https://a.b/a b", "https://a.b\\x", "https://a.b/x;y"] {
+    for path in [
+        "https://a.b//x",
+        "https://a.b/%2e%2e/x",
+        "https://a.b/a b",
+        "https://a.b\\x",
+        "https://a.b/x;y",
+        "https://a.b/\nx",
+    ] {
         assert_eq!(error(path), I::Path, "{path}");
     }
 }
 
 #[test]
 fn a_login_url_with_a_user_is_refused_without_repeating_it() {
-    let error = "https://user:hunter2@a.b/".parse::<Authority>().unwrap_err();
+    let error = "https://user:hunter2@a.b/"
+        .parse::<Authority>()
+        .unwrap_err();
     assert!(!error.to_string().contains("hunter2"), "{error}");
 }
 
@@ -91,10 +125,19 @@ fn microsofts_hosts_are_permitted_at_the_port_of_https_only() {
 #[test]
 fn the_operator_permits_a_host_with_every_port_or_with_one() {
     let hosts = AuthorityHosts::with(["ADFS.contoso.com ", "localhost:8443", "", "[::1]:9"]);
-    for text in ["https://adfs.contoso.com/adfs", "https://adfs.contoso.com:1/", "https://localhost:8443", "https://[::1]:9"] {
+    for text in [
+        "https://adfs.contoso.com/adfs",
+        "https://adfs.contoso.com:1/",
+        "https://localhost:8443",
+        "https://[::1]:9",
+    ] {
         assert!(hosts.permits(&authority(text)), "{text}");
     }
-    for text in ["https://localhost/", "https://sub.adfs.contoso.com/", "https://[::1]/"] {
+    for text in [
+        "https://localhost/",
+        "https://sub.adfs.contoso.com/",
+        "https://[::1]/",
+    ] {
         assert!(!hosts.permits(&authority(text)), "{text}");
     }
     assert!(hosts.permits(&Cloud::China.authority()));

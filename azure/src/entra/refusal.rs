@@ -54,7 +54,10 @@ fn is_final(status: StatusCode, error: &str) -> bool {
     status.is_client_error()
         && status != StatusCode::REQUEST_TIMEOUT
         && status != StatusCode::TOO_MANY_REQUESTS
-        && !matches!(error, "temporarily_unavailable" | "server_error" | "service_unavailable")
+        && !matches!(
+            error,
+            "temporarily_unavailable" | "server_error" | "service_unavailable"
+        )
 }
 
 fn unavailable(
@@ -77,19 +80,22 @@ fn unavailable(
 
 /// The first line, which holds the `AADSTS` code; of the others only the id that Microsoft's support asks for.
 fn describe(body: &ErrorBody, secret: &str) -> Option<String> {
-    let whole = body.description()?;
-    let first = whole.lines().next().unwrap_or_default();
+    let whole = without(secret, body.description()?);
+    let first = whole.trim_start().lines().next().unwrap_or_default();
     let first = first.split(" Trace ID:").next().unwrap_or_default();
-    let said = sentence(&without(secret, first));
-    let id = body.text("correlation_id").filter(|id| is_guid(id));
-    Some(match id {
+    let said = sentence(first);
+    let id = body.text("correlation_id");
+    Some(match id.filter(|id| is_guid(id) && *id != secret) {
         Some(id) => format!("{said} (correlation id {id})"),
         None => said,
     })
 }
 
 fn is_guid(text: &str) -> bool {
-    text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+    text.len() == 36
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
 /// Entra ID never repeats a secret. What stands in for it might.
@@ -107,8 +113,14 @@ fn without(secret: &str, text: &str) -> String {
 /// `error_codes`, or the number of `AADSTS7000215: …` where a proxy or AD FS dropped them.
 fn codes(body: &ErrorBody) -> Vec<u64> {
     let mut codes = body.numbers("error_codes");
-    let said = body.text("error_description").and_then(|text| text.strip_prefix("AADSTS"));
-    let digits = said.map(|text| text.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default());
+    let said = body
+        .text("error_description")
+        .and_then(|text| text.strip_prefix("AADSTS"));
+    let digits = said.map(|text| {
+        text.split(|c: char| !c.is_ascii_digit())
+            .next()
+            .unwrap_or_default()
+    });
     codes.extend(digits.and_then(|digits| digits.parse::<u64>().ok()));
     codes
 }

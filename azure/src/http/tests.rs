@@ -31,14 +31,18 @@ async fn says(mut stream: TcpStream, answer: &'static [u8]) {
 
 #[tokio::test]
 async fn an_answer_comes_whole_whatever_its_status() {
-    let server = Loopback::http(|_| Answer::new(418, "short and stout").header("x-kind", "pot")).await;
+    let server =
+        Loopback::http(|_| Answer::new(418, "short and stout").header("x-kind", "pot")).await;
     let answer = plain(&format!("{}a?b=c", server.url)).await.unwrap();
     assert_eq!(answer.status(), StatusCode::IM_A_TEAPOT);
     assert_eq!(answer.headers()["x-kind"], "pot");
     assert_eq!(answer.body(), "short and stout");
     let call = server.only_call();
     assert_eq!(call.target, "/a?b=c");
-    let host = server.url.trim_start_matches("http://").trim_end_matches('/');
+    let host = server
+        .url
+        .trim_start_matches("http://")
+        .trim_end_matches('/');
     assert_eq!(call.headers["host"], host);
     assert_eq!(call.headers.len(), 1, "{:?}", call.headers);
 }
@@ -62,13 +66,20 @@ async fn a_body_that_announces_too_much_is_not_read() {
     let head = b"HTTP/1.1 200 OK\r\ncontent-length: 1001\r\n\r\n";
     let server = Loopback::raw(|stream| says(stream, head)).await;
     let error = plain(&server.url).await.unwrap_err();
-    assert!(matches!(error, HttpError::TooLarge { limit: 1000, .. }), "{error}");
+    assert!(
+        matches!(error, HttpError::TooLarge { limit: 1000, .. }),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn a_body_without_an_end_is_cut_off() {
     let server = Loopback::raw(|mut stream| async move {
-        says_head(&mut stream, b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
+        says_head(
+            &mut stream,
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+        )
+        .await;
         while stream.write_all(b"64\r\n".as_slice()).await.is_ok() {
             let mut chunk = vec![b'x'; 100];
             chunk.extend_from_slice(b"\r\n");
@@ -101,9 +112,15 @@ async fn the_deadline_covers_an_answer_that_never_begins_and_one_that_never_ends
             deadline: Duration::from_millis(100),
             ..BOUNDS
         };
-        let error = HttpClient::plain().send(get(&server.url), bounds).await.unwrap_err();
+        let error = HttpClient::plain()
+            .send(get(&server.url), bounds)
+            .await
+            .unwrap_err();
         assert!(matches!(error, HttpError::Timeout { .. }), "{error}");
-        assert!(error.to_string().ends_with("did not answer within 100ms"), "{error}");
+        assert!(
+            error.to_string().ends_with("did not answer within 100ms"),
+            "{error}"
+        );
     }
 }
 
@@ -142,14 +159,23 @@ async fn a_closed_port_is_unreachable_and_named_without_its_query() {
     let error = plain(&format!("{url}?client_id=hidden")).await.unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, HttpError::Unreachable { .. }), "{text}");
-    assert!(text.starts_with(&format!("{url} cannot be reached: ")), "{text}");
-    assert!(text.contains("refused") && !text.contains("hidden"), "{text}");
+    assert!(
+        text.starts_with(&format!("{url} cannot be reached: ")),
+        "{text}"
+    );
+    assert!(
+        text.contains("refused") && !text.contains("hidden"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn each_client_speaks_its_own_scheme_only() {
     let https = HttpClient::https(&[]).unwrap();
-    for (client, url) in [(https, "http://localhost/"), (HttpClient::plain(), "https://localhost/")] {
+    for (client, url) in [
+        (https, "http://localhost/"),
+        (HttpClient::plain(), "https://localhost/"),
+    ] {
         let error = client.send(get(url), BOUNDS).await.unwrap_err();
         assert!(matches!(error, HttpError::Invalid { .. }), "{error}");
     }
@@ -164,8 +190,19 @@ async fn each_client_speaks_its_own_scheme_only() {
 async fn a_server_is_trusted_by_the_operators_authority_and_by_no_other() {
     let server = Loopback::https(|_| Answer::new(200, "hello")).await;
     let trusting = HttpClient::https(std::slice::from_ref(&server.ca_pem)).unwrap();
-    assert_eq!(trusting.send(get(&server.url), BOUNDS).await.unwrap().body(), "hello");
-    let error = HttpClient::https(&[]).unwrap().send(get(&server.url), BOUNDS).await.unwrap_err();
+    assert_eq!(
+        trusting
+            .send(get(&server.url), BOUNDS)
+            .await
+            .unwrap()
+            .body(),
+        "hello"
+    );
+    let error = HttpClient::https(&[])
+        .unwrap()
+        .send(get(&server.url), BOUNDS)
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("certificate"), "{error}");
 }
 
@@ -181,13 +218,25 @@ async fn a_certificate_of_another_host_is_refused() {
 
 #[test]
 fn several_authorities_may_stand_in_one_file_and_each_bad_file_is_named() {
-    let pem = || generate_simple_self_signed(["a".to_owned()]).unwrap().cert.pem().into_bytes();
+    let pem = || {
+        generate_simple_self_signed(["a".to_owned()])
+            .unwrap()
+            .cert
+            .pem()
+            .into_bytes()
+    };
     let both = [pem(), pem()].concat();
     assert!(HttpClient::https(&[both, pem()]).is_ok());
 
     let error = |files: &[Vec<u8>]| HttpClient::https(files).unwrap_err().to_string();
-    let key = generate_simple_self_signed(["a".to_owned()]).unwrap().signing_key.serialize_pem();
-    assert!(error(&[pem(), key.into_bytes()]).starts_with("file 2 of further certificate authorities holds no"));
+    let key = generate_simple_self_signed(["a".to_owned()])
+        .unwrap()
+        .signing_key
+        .serialize_pem();
+    assert!(
+        error(&[pem(), key.into_bytes()])
+            .starts_with("file 2 of further certificate authorities holds no")
+    );
     assert!(error(&[b"nonsense".to_vec()]).contains("holds no certificate"));
     let cut = b"-----BEGIN CERTIFICATE-----\n$$$\n-----END CERTIFICATE-----\n".to_vec();
     assert!(error(&[cut]).starts_with("file 1 of further certificate authorities is no PEM file"));
@@ -204,7 +253,9 @@ async fn connections_are_used_again() {
         async move {
             let mut head = [0; 4096];
             while stream.read(&mut head).await.is_ok_and(|read| read > 0) {
-                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi").await;
+                let _ = stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi")
+                    .await;
             }
         }
     })

@@ -29,7 +29,9 @@ pub enum TlsError {
         position: usize,
     },
     /// A certificate that cannot be an authority.
-    #[error("file {position} of further certificate authorities holds an unusable certificate: {source}")]
+    #[error(
+        "file {position} of further certificate authorities holds an unusable certificate: {source}"
+    )]
     Certificate {
         /// Which file.
         position: usize,

@@ -20,7 +20,11 @@ pub(super) fn read(answer: &Response<Bytes>) -> Failure {
     let body = ErrorBody::read(answer.body());
     let asked = retry_after(answer.headers());
     match status {
-        StatusCode::GONE => unavailable(status, &body, Some(asked.unwrap_or(UPGRADE_STEP).min(UPGRADE))),
+        StatusCode::GONE => unavailable(
+            status,
+            &body,
+            Some(asked.unwrap_or(UPGRADE_STEP).min(UPGRADE)),
+        ),
         // 404: "the endpoint is updating"; 408, 429 and 5xx speak for themselves; a 2xx without a token or a
         // redirect is not IMDS speaking.
         StatusCode::NOT_FOUND | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
@@ -46,7 +50,11 @@ fn refused(status: StatusCode, body: &ErrorBody) -> Failure {
 
 fn unavailable(status: StatusCode, body: &ErrorBody, retry_after: Option<Duration>) -> Failure {
     Failure::Unavailable {
-        description: format!("IMDS answered {}: {}", status.as_u16(), description(status, body)),
+        description: format!(
+            "IMDS answered {}: {}",
+            status.as_u16(),
+            description(status, body)
+        ),
         retry_after,
         throttled: status == StatusCode::TOO_MANY_REQUESTS,
     }

@@ -20,7 +20,9 @@ pub(super) fn check(path: &str) -> Result<(), Failure> {
     let safe = path.starts_with("/metadata/")
         && path.chars().all(plain)
         && !path.contains("//")
-        && !path.split('/').any(|segment| segment == "." || segment == "..");
+        && !path
+            .split('/')
+            .any(|segment| segment == "." || segment == "..");
     if safe && (!is_identity(path) || path == INFO) {
         return Ok(());
     }

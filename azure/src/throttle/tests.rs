@@ -1,7 +1,7 @@
-use std::sync::Mutex as StdMutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ::http::HeaderValue;
+use parking_lot::Mutex as Seen;
 use proptest::prelude::*;
 use tokio::time::{sleep, timeout};
 
@@ -10,7 +10,7 @@ use super::*;
 /// What a crowd of requests did.
 #[derive(Default)]
 struct Observed {
-    starts: StdMutex<Vec<Instant>>,
+    starts: Seen<Vec<Instant>>,
     in_flight: AtomicUsize,
     most: AtomicUsize,
 }
@@ -31,7 +31,7 @@ async fn crowd(limits: &ImdsLimits, requests: &[(u64, u64)]) -> Arc<Observed> {
 async fn one(limits: ImdsLimits, observed: Arc<Observed>, pause: u64, hold: u64) {
     sleep(Duration::from_millis(pause)).await;
     let _turn = limits.identity().await;
-    observed.starts.lock().unwrap().push(Instant::now());
+    observed.starts.lock().push(Instant::now());
     let now = observed.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
     observed.most.fetch_max(now, Ordering::SeqCst);
     sleep(Duration::from_millis(hold)).await;
@@ -40,11 +40,14 @@ async fn one(limits: ImdsLimits, observed: Arc<Observed>, pause: u64, hold: u64)
 
 /// The most starts in any closed second.
 fn densest_second(observed: &Observed) -> usize {
-    let mut starts = observed.starts.lock().unwrap().clone();
+    let mut starts = observed.starts.lock().clone();
     starts.sort_unstable();
     let within = |first: &Instant| {
         let end = *first + Duration::from_secs(1);
-        starts.iter().filter(|start| (*first..=end).contains(start)).count()
+        starts
+            .iter()
+            .filter(|start| (*first..=end).contains(start))
+            .count()
     };
     starts.iter().map(within).max().unwrap_or(0)
 }
@@ -93,7 +96,11 @@ async fn who_gives_up_takes_no_seat_and_no_start() {
     let limits = ImdsLimits::default();
     let seats: Vec<Turn> = futures_of(&limits, IDENTITY_CONCURRENT).await;
     for _ in 0..50 {
-        assert!(timeout(Duration::from_millis(1), limits.identity()).await.is_err());
+        assert!(
+            timeout(Duration::from_millis(1), limits.identity())
+                .await
+                .is_err()
+        );
     }
     drop(seats);
     let begin = Instant::now();
@@ -119,13 +126,13 @@ async fn who_gives_up_while_the_window_is_full_blocks_nobody() {
 #[tokio::test(start_paused = true)]
 async fn who_waits_is_served_in_order() {
     let limits = ImdsLimits::default();
-    let order = Arc::new(StdMutex::new(Vec::new()));
+    let order = Arc::new(Seen::new(Vec::new()));
     let mut tasks = Vec::new();
     for number in 0..60 {
         let (limits, order) = (limits.clone(), Arc::clone(&order));
         tasks.push(tokio::spawn(async move {
             let _turn = limits.identity().await;
-            order.lock().unwrap().push(number);
+            order.lock().push(number);
             sleep(Duration::from_millis(30)).await;
         }));
         tokio::task::yield_now().await;
@@ -133,7 +140,7 @@ async fn who_waits_is_served_in_order() {
     for task in tasks {
         task.await.unwrap();
     }
-    assert_eq!(*order.lock().unwrap(), (0..60).collect::<Vec<_>>());
+    assert_eq!(*order.lock(), (0..60).collect::<Vec<_>>());
 }
 
 #[tokio::test(start_paused = true)]
@@ -170,7 +177,7 @@ proptest! {
         let observed = runtime.block_on(crowd(&ImdsLimits::default(), &requests));
         prop_assert!(densest_second(&observed) <= IDENTITY_PER_SECOND);
         prop_assert!(observed.most.load(Ordering::SeqCst) <= IDENTITY_CONCURRENT);
-        prop_assert_eq!(observed.starts.lock().unwrap().len(), requests.len());
+        prop_assert_eq!(observed.starts.lock().len(), requests.len());
     }
 
     #[test]
@@ -197,8 +204,18 @@ fn a_retry_after_is_seconds_or_a_date() {
 #[test]
 fn a_retry_after_is_capped_and_nonsense_is_ignored() {
     assert_eq!(wait("99999999999"), Some(LONGEST_RETRY_AFTER));
-    assert_eq!(wait("Fri, 31 Dec 9999 23:59:59 GMT"), Some(LONGEST_RETRY_AFTER));
-    for nonsense in ["", "-1", "1.5", "soon", "Fri, 99 Foo 1999 23:59:59 GMT", "99999999999999999999999"] {
+    assert_eq!(
+        wait("Fri, 31 Dec 9999 23:59:59 GMT"),
+        Some(LONGEST_RETRY_AFTER)
+    );
+    for nonsense in [
+        "",
+        "-1",
+        "1.5",
+        "soon",
+        "Fri, 99 Foo 1999 23:59:59 GMT",
+        "99999999999999999999999",
+    ] {
         assert_eq!(wait(nonsense), None, "{nonsense}");
     }
     assert_eq!(retry_after(&HeaderMap::new()), None);

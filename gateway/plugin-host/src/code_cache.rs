@@ -90,7 +90,7 @@ impl CodeCache {
         // Of the open file, so that what was checked is what is read.
         check_file(&file.metadata()?, self.user)?;
         let mut bytes = Vec::new();
-        file.by_ref().take(MAX_FILE).read_to_end(&mut bytes)?;
+        Read::by_ref(&mut file).take(MAX_FILE).read_to_end(&mut bytes)?;
         unwrap(bytes, component)
     }
 

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use bindings::exports::podgate::cache::lifetime::{Guest, Schedule, Subject, Times};
+use bindings::exports::podgate::cache::lifetime::{Guest, Plan, Subject, Times};
 use bindings::podgate::types::model;
 
 use crate::lifetime;
@@ -40,14 +40,14 @@ impl Guest for TokenCache {
         rule(&subject).key()
     }
 
-    fn schedule(subject: Subject, times: Times) -> Schedule {
+    fn schedule(subject: Subject, times: Times) -> Plan {
         let times = lifetime::Times {
             obtained: times.obtained,
             expires: times.expires,
             jitter: times.jitter,
         };
         let plan = lifetime::plan(&rule(&subject), times);
-        Schedule {
+        Plan {
             refresh_at: plan.refresh_at,
             fresh_until: plan.fresh_until,
             keep_until: plan.keep_until,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::bindings::credential::podgate::types::http;
 use crate::bindings::credential::podgate::types::http::{Error, Host, Request, Response};
 use crate::guest::State;
-use crate::{Method, Outbound, OutboundError, OutboundRequest, OutboundResponse, text};
+use crate::{Method, Outbound, OutboundError, OutboundResponse, text};
 
 mod check;
 mod origin;

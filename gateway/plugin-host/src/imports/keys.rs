@@ -10,7 +10,8 @@ use crate::guest::State;
 use crate::{Algorithm, SignError, SigningKey, text};
 
 /// A key in the table of one call's handles. The table ends with the call, and the handle with it.
-pub(crate) struct HeldKey(pub(crate) Arc<dyn SigningKey>);
+#[expect(unreachable_pub, reason = "the generated bindings export it again")]
+pub struct HeldKey(pub(crate) Arc<dyn SigningKey>);
 
 type Handle = Resource<HeldKey>;
 

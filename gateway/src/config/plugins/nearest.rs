@@ -11,12 +11,15 @@ pub(super) fn explain(message: &str) -> String {
     }
 }
 
-/// serde writes: unknown field `a`, expected one of `b`, `c`.
+/// The reader writes: unknown field `a`, expected one of b, c
 fn suggestion(message: &str) -> Option<&str> {
-    let rest = message.split_once("unknown field")?.1;
-    let mut quoted = rest.split('`').skip(1).step_by(2);
-    let unknown = quoted.next()?;
-    quoted
+    let rest = message.split_once("unknown field `")?.1;
+    let (unknown, rest) = rest.split_once('`')?;
+    let expected = rest.lines().next()?.split_once("expected ")?.1;
+    expected
+        .trim_start_matches("one of ")
+        .split(", ")
+        .map(|known| known.trim_matches('`'))
         .map(|known| (strsim::jaro_winkler(unknown, known), known))
         .filter(|(likeness, _)| *likeness >= ALIKE)
         .max_by(|a, b| a.0.total_cmp(&b.0))

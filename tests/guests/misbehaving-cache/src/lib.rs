@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::hint::black_box;
 
-use bindings::exports::podgate::cache::lifetime::{Guest, Schedule, Subject, Times};
+use bindings::exports::podgate::cache::lifetime::{Guest, Plan, Subject, Times};
 use bindings::podgate::types::model::Problem;
 use serde::Deserialize;
 
@@ -91,7 +91,7 @@ impl Guest for Cache {
         }
     }
 
-    fn plan(_subject: Subject, times: Times) -> Schedule {
+    fn schedule(_subject: Subject, times: Times) -> Plan {
         let Times {
             obtained, expires, ..
         } = times;
@@ -108,8 +108,8 @@ impl Guest for Cache {
     }
 }
 
-fn plan(refresh_at: u64, fresh_until: u64, keep_until: u64) -> Schedule {
-    Schedule {
+fn plan(refresh_at: u64, fresh_until: u64, keep_until: u64) -> Plan {
+    Plan {
         refresh_at,
         fresh_until,
         keep_until,

@@ -5,8 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey};
-use podgate_testkit::pki::{self, Credential};
-use podgate_testkit::{Answer, Application, AzureSim, Certificate, TrustedIssuer};
+use podgate_testkit::pki::Credential;
+use podgate_testkit::{Answer, AzureSim, Certificate};
 use serde_json::{Value, json};
 
 use crate::setup::*;

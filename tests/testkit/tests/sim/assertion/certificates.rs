@@ -1,13 +1,10 @@
 //! Which certificates speak for an application.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, EncodingKey};
-use podgate_testkit::pki::{self, Credential};
-use podgate_testkit::{Answer, Application, AzureSim, Certificate, TrustedIssuer};
-use serde_json::{Value, json};
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use podgate_testkit::pki;
+use podgate_testkit::{Application, TrustedIssuer};
+use serde_json::json;
 
 use super::builder::*;
 use crate::setup::*;

@@ -1,12 +1,10 @@
 //! What an assertion says, and how it is signed.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{Algorithm, EncodingKey};
-use podgate_testkit::pki::{self, Credential};
-use podgate_testkit::{Answer, Application, AzureSim, Certificate, TrustedIssuer};
+use podgate_testkit::Application;
+use podgate_testkit::pki;
 use serde_json::{Value, json};
 
 use super::builder::*;

@@ -1,7 +1,6 @@
 //! What a token endpoint refuses, and how it says so.
 
-use podgate_testkit::{AzureSim, Resources, SimConfig, Target};
-use serde_json::json;
+use podgate_testkit::{AzureSim, Resources, SimConfig};
 
 use crate::setup::*;
 
@@ -42,111 +41,55 @@ async fn an_error_has_entras_shape_and_repeats_the_clients_correlation_id() {
 }
 
 #[tokio::test]
-async fn each_wrong_request_has_its_own_aadsts_number() {
+async fn who_does_not_prove_to_be_a_known_application_is_told_why() {
     let sim = sim().await;
     let nobody = "c9000000-0000-4000-8000-000000000009";
-    for (path, fields, status, error, code) in [
-        (
-            v2(),
-            with(v2_fields(), "client_secret", "an-old-one"),
-            401,
-            "invalid_client",
-            7_000_222,
-        ),
-        (
-            v2(),
-            with(v2_fields(), "client_id", nobody),
-            400,
-            "unauthorized_client",
-            700_016,
-        ),
-        (
-            "/nobody.example/oauth2/v2.0/token".into(),
-            v2_fields(),
-            400,
-            "invalid_request",
-            90_002,
-        ),
-        (
-            v2(),
-            with(v2_fields(), "scope", "vault/.default"),
-            400,
-            "invalid_resource",
-            500_011,
-        ),
-        (
-            v2(),
-            with(v2_fields(), "scope", "https://vault.azure.net"),
-            400,
-            "invalid_scope",
-            1_002_012,
-        ),
-        (
-            v2(),
-            with(v2_fields(), "scope", "/.default"),
-            400,
-            "invalid_scope",
-            1_002_012,
-        ),
-        (
-            v2(),
-            with(v2_fields(), "scope", "https://a.example/.default openid"),
-            400,
-            "invalid_scope",
-            70_011,
-        ),
-        (
-            v2(),
-            with(v2_fields(), "scope", ""),
-            400,
-            "invalid_scope",
-            70_011,
-        ),
-        (
-            v2(),
-            without(v2_fields(), "scope"),
-            400,
-            "invalid_request",
-            900_144,
-        ),
-        (
-            v1(),
-            without(v1_fields(), "resource"),
-            400,
-            "invalid_request",
-            900_144,
-        ),
-        (
-            v2(),
-            without(v2_fields(), "client_id"),
-            400,
-            "invalid_request",
-            900_144,
-        ),
-        (
-            v2(),
-            without(v2_fields(), "grant_type"),
-            400,
-            "invalid_request",
-            900_144,
-        ),
-        (
-            v2(),
-            with(v2_fields(), "grant_type", "password"),
-            400,
-            "unsupported_grant_type",
-            70_003,
-        ),
-        (
-            v2(),
-            without(v2_fields(), "client_secret"),
-            401,
-            "invalid_client",
-            7_000_218,
-        ),
+    let expired = post(
+        &sim,
+        &v2(),
+        &with(v2_fields(), "client_secret", "an-old-one"),
+    )
+    .await;
+    assert_aadsts(&expired, 401, "invalid_client", 7_000_222);
+    let unknown = post(&sim, &v2(), &with(v2_fields(), "client_id", nobody)).await;
+    assert_aadsts(&unknown, 400, "unauthorized_client", 700_016);
+    let elsewhere = post(&sim, "/nobody.example/oauth2/v2.0/token", &v2_fields()).await;
+    assert_aadsts(&elsewhere, 400, "invalid_request", 90_002);
+    let unproven = post(&sim, &v2(), &without(v2_fields(), "client_secret")).await;
+    assert_aadsts(&unproven, 401, "invalid_client", 7_000_218);
+}
+
+#[tokio::test]
+async fn each_wrong_scope_has_its_own_aadsts_number() {
+    let sim = sim().await;
+    for (scope, error, code) in [
+        ("vault/.default", "invalid_resource", 500_011),
+        ("https://vault.azure.net", "invalid_scope", 1_002_012),
+        ("/.default", "invalid_scope", 1_002_012),
+        ("https://a.example/.default openid", "invalid_scope", 70_011),
+        ("", "invalid_scope", 70_011),
     ] {
-        assert_aadsts(&post(&sim, &path, &fields).await, status, error, code);
+        let answer = post(&sim, &v2(), &with(v2_fields(), "scope", scope)).await;
+        assert_aadsts(&answer, 400, error, code);
     }
+}
+
+#[tokio::test]
+async fn a_missing_field_is_named() {
+    let sim = sim().await;
+    for field in ["scope", "client_id", "grant_type"] {
+        let answer = post(&sim, &v2(), &without(v2_fields(), field)).await;
+        assert_aadsts(&answer, 400, "invalid_request", 900_144);
+        assert!(
+            answer.text().contains(&format!("'{field}'")),
+            "{}",
+            answer.text()
+        );
+    }
+    let answer = post(&sim, &v1(), &without(v1_fields(), "resource")).await;
+    assert_aadsts(&answer, 400, "invalid_request", 900_144);
+    let answer = post(&sim, &v2(), &with(v2_fields(), "grant_type", "password")).await;
+    assert_aadsts(&answer, 400, "unsupported_grant_type", 70_003);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Tokens for client secrets, and how a resource verifies them.
 
-use podgate_testkit::{AzureSim, Resources, SimConfig, Target};
+use podgate_testkit::Target;
 use serde_json::json;
 
 use crate::setup::*;

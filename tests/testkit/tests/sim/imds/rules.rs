@@ -115,6 +115,79 @@ async fn a_get_with_a_body_is_refused() {
     assert_oauth(&answer, 400, "invalid_request", "a GET has no body");
 }
 
+/// Queries of a token request, and what is wrong with each.
+const WRONG_QUERIES: &[(&str, &str)] = &[
+    (
+        "resource=https://vault.azure.net",
+        "Required query variable 'api-version' is missing",
+    ),
+    (
+        "api-version=2018-02-01",
+        "Required query variable 'resource' is missing",
+    ),
+    (
+        "api-version=2018-02-01&resource=",
+        "Required query variable 'resource' is missing",
+    ),
+    (
+        "api-version=2017-12-01&resource=https://a.example",
+        "api-version is none",
+    ),
+    (
+        "api-version=2018-02-02&resource=https://a.example",
+        "api-version is none",
+    ),
+    (
+        "api-version=2018-02-01&resource=https://a.example&resource=https://b.example",
+        "'resource' is repeated",
+    ),
+    (
+        "api-version=2018-02-01&resource=https://a.example&%72esource=https://b.example",
+        "'resource' is repeated",
+    ),
+    (
+        "api-version=2018-02-01&resource=https://a.example&authority=x",
+        "unknown query variable 'authority'",
+    ),
+    (
+        "api-version=2018-02-01&resource=https://a.example&bypass_cache=1",
+        "bypass_cache is `true`",
+    ),
+    (
+        "api-version=2018-02-01&resource=https://a.example&client_id=",
+        "'client_id' is empty",
+    ),
+    (
+        "api-version=2018-02-01&resource=https://a.example&client_id=a&object_id=b",
+        "exclude one another",
+    ),
+    (
+        "api-version=2018-02-01&resource=https://a.example&mi_res_id=a&msi_res_id=b",
+        "exclude one another",
+    ),
+    (
+        "api-version=2018-02-01&resource=https://a.example&flag",
+        "name=value",
+    ),
+    (
+        "api-version=2018-02-01&resource=https://a.example&",
+        "name=value",
+    ),
+    ("api-version=2018-02-01&resource=a+b", "name=value"),
+    ("api-version=2018-02-01&resource=%2", "%XX"),
+    ("api-version=2018-02-01&resource=%zz", "%XX"),
+    (
+        "api-version=2018-02-01&resource=a%00b",
+        "control characters",
+    ),
+    (
+        "api-version=2018-02-01&resource=a%0d%0ab",
+        "control characters",
+    ),
+    ("api-version=2018-02-01&resource=%ff", "UTF-8"),
+    ("", "name=value"),
+];
+
 #[tokio::test]
 async fn a_query_says_everything_once_and_nothing_unknown() {
     let sim = AzureSim::start(SimConfig {
@@ -124,77 +197,7 @@ async fn a_query_says_everything_once_and_nothing_unknown() {
     .await
     .unwrap();
     sim.add_managed_identity(reader());
-    for (query, why) in [
-        (
-            "resource=https://vault.azure.net",
-            "Required query variable 'api-version' is missing",
-        ),
-        (
-            "api-version=2018-02-01",
-            "Required query variable 'resource' is missing",
-        ),
-        (
-            "api-version=2018-02-01&resource=",
-            "Required query variable 'resource' is missing",
-        ),
-        (
-            "api-version=2017-12-01&resource=https://a.example",
-            "api-version is none",
-        ),
-        (
-            "api-version=2018-02-02&resource=https://a.example",
-            "api-version is none",
-        ),
-        (
-            "api-version=2018-02-01&resource=https://a.example&resource=https://b.example",
-            "'resource' is repeated",
-        ),
-        (
-            "api-version=2018-02-01&resource=https://a.example&%72esource=https://b.example",
-            "'resource' is repeated",
-        ),
-        (
-            "api-version=2018-02-01&resource=https://a.example&authority=x",
-            "unknown query variable 'authority'",
-        ),
-        (
-            "api-version=2018-02-01&resource=https://a.example&bypass_cache=1",
-            "bypass_cache is `true`",
-        ),
-        (
-            "api-version=2018-02-01&resource=https://a.example&client_id=",
-            "'client_id' is empty",
-        ),
-        (
-            "api-version=2018-02-01&resource=https://a.example&client_id=a&object_id=b",
-            "exclude one another",
-        ),
-        (
-            "api-version=2018-02-01&resource=https://a.example&mi_res_id=a&msi_res_id=b",
-            "exclude one another",
-        ),
-        (
-            "api-version=2018-02-01&resource=https://a.example&flag",
-            "name=value",
-        ),
-        (
-            "api-version=2018-02-01&resource=https://a.example&",
-            "name=value",
-        ),
-        ("api-version=2018-02-01&resource=a+b", "name=value"),
-        ("api-version=2018-02-01&resource=%2", "%XX"),
-        ("api-version=2018-02-01&resource=%zz", "%XX"),
-        (
-            "api-version=2018-02-01&resource=a%00b",
-            "control characters",
-        ),
-        (
-            "api-version=2018-02-01&resource=a%0d%0ab",
-            "control characters",
-        ),
-        ("api-version=2018-02-01&resource=%ff", "UTF-8"),
-        ("", "name=value"),
-    ] {
+    for (query, why) in WRONG_QUERIES {
         let answer = ask_imds(&sim, &format!("{TOKEN}?{query}")).await;
         assert_oauth(&answer, 400, "invalid_request", why);
     }

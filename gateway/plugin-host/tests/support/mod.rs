@@ -1,0 +1,64 @@
+//! What the tests of the host share.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use podgate_plugin_host::{
+    Grants, Host, HostConfig, IdentitySelector, Label, Limits, Outbound, OutboundError, OutboundRequest,
+    OutboundResponse, Plugin, Pod, PolicyQuestion, TokenRequest,
+};
+
+pub mod lines;
+
+/// A network on which nobody answers.
+pub struct NoNetwork;
+
+#[async_trait]
+impl Outbound for NoNetwork {
+    async fn send(&self, _: OutboundRequest, _: Duration, _: usize) -> Result<OutboundResponse, OutboundError> {
+        Err(OutboundError::Unreachable("there is no network here".into()))
+    }
+}
+
+pub fn host() -> Host {
+    host_with(Arc::new(NoNetwork))
+}
+
+pub fn host_with(http: Arc<dyn Outbound>) -> Host {
+    Host::new(HostConfig { code_cache: None, http }).unwrap()
+}
+
+/// A plugin named `p`, with default limits and no grants.
+pub fn plugin(component: impl Into<Bytes>) -> Plugin {
+    Plugin {
+        name: "p".into(),
+        component: component.into(),
+        settings: "{}".into(),
+        grants: Grants::default(),
+        limits: Limits::default(),
+    }
+}
+
+pub fn question() -> PolicyQuestion {
+    PolicyQuestion {
+        pod: Pod {
+            namespace: "payments".into(),
+            name: "web-7d4b9c6f5-abcde".into(),
+            uid: "3f0c6d6e-0000-4000-8000-000000000001".into(),
+            service_account: "default".into(),
+            labels: vec![Label {
+                name: "app".into(),
+                value: "web".into(),
+            }],
+        },
+        request: TokenRequest {
+            path: "/metadata/identity/oauth2/token".into(),
+            resource: "https://vault.azure.net".into(),
+            identity: IdentitySelector::Unspecified,
+        },
+        exceptions: vec![],
+    }
+}
