@@ -44,7 +44,14 @@ fn build(workspace: &Path) -> Result<(), Box<dyn Error>> {
     let mut cargo = Command::new(env::var("CARGO")?);
     cargo
         .current_dir(workspace)
-        .args(["build", "--quiet", "--release", "--locked", "--target", TARGET])
+        .args([
+            "build",
+            "--quiet",
+            "--release",
+            "--locked",
+            "--target",
+            TARGET,
+        ])
         .arg("--target-dir")
         .arg("../target/plugins");
     // What cargo set for this build script would be taken for settings of the inner build.
@@ -55,16 +62,37 @@ fn build(workspace: &Path) -> Result<(), Box<dyn Error>> {
 }
 
 fn is_of_this_build(name: &str) -> bool {
-    let prefixes = ["CARGO_PKG_", "CARGO_CFG_", "CARGO_FEATURE_", "CARGO_MANIFEST_", "DEP_"];
+    let prefixes = [
+        "CARGO_PKG_",
+        "CARGO_CFG_",
+        "CARGO_FEATURE_",
+        "CARGO_MANIFEST_",
+        "DEP_",
+    ];
     let names = [
-        "CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "TARGET", "HOST", "PROFILE", "OPT_LEVEL", "DEBUG", "OUT_DIR",
-        "NUM_JOBS", "RUSTC", "RUSTDOC", "RUSTC_WORKSPACE_WRAPPER", "RUSTC_WRAPPER", "CLIPPY_ARGS", "CARGO_TARGET_DIR",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "RUSTFLAGS",
+        "TARGET",
+        "HOST",
+        "PROFILE",
+        "OPT_LEVEL",
+        "DEBUG",
+        "OUT_DIR",
+        "NUM_JOBS",
+        "RUSTC",
+        "RUSTDOC",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "RUSTC_WRAPPER",
+        "CLIPPY_ARGS",
+        "CARGO_TARGET_DIR",
     ];
     prefixes.iter().any(|prefix| name.starts_with(prefix)) || names.contains(&name)
 }
 
 fn run(command: &mut Command) -> Result<(), Box<dyn Error>> {
-    let status = command.status().map_err(|error| format!("{command:?}: {error}"))?;
+    let status = command
+        .status()
+        .map_err(|error| format!("{command:?}: {error}"))?;
     match status.success() {
         true => Ok(()),
         false => Err(format!("{command:?} failed: {status}").into()),

@@ -1,7 +1,7 @@
 //! HTTP/1.1 over hyper: one request, one whole answer, bounded in time and size.
 //!
-//! No redirects, no proxies from the environment, no cookies, no retries: a redirect could carry a credential to
-//! another host, and a proxy must never stand between a node and its IMDS.
+//! No redirects, no proxies from the environment, no cookies, and nothing that was sent is sent again: a redirect
+//! could carry a credential to another host, and a proxy must never stand between a node and its IMDS.
 
 use std::error::Error;
 use std::fmt;

@@ -72,7 +72,8 @@ impl Admin {
             "/explain" => self.explain(peer, request).await,
             _ => text(
                 StatusCode::NOT_FOUND,
-                "there are /healthz, /readyz, /metrics and /explain?pod=NAMESPACE/NAME\n".to_owned(),
+                "there are /healthz, /readyz, /metrics and /explain?pod=NAMESPACE/NAME\n"
+                    .to_owned(),
             ),
         }
     }
@@ -91,7 +92,10 @@ impl Admin {
     /// Names identities and bindings, so it is for whoever is on the node.
     async fn explain<B>(&self, peer: IpAddr, request: &Request<B>) -> Reply {
         if !peer.to_canonical().is_loopback() {
-            return text(StatusCode::FORBIDDEN, "explain answers on loopback only\n".to_owned());
+            return text(
+                StatusCode::FORBIDDEN,
+                "explain answers on loopback only\n".to_owned(),
+            );
         }
         match explain::explain(&self.flow, request.uri().query().unwrap_or_default()).await {
             Ok(explanation) => {

@@ -62,7 +62,11 @@ impl Gateway {
         let https = https(config)?;
         let loaded = load(config, https.clone()).await?;
         let listener = bind(SocketAddr::new(config.nmi_listen_address, config.nmi_port)).await?;
-        let admin_listener = bind(SocketAddr::new(config.admin_address, config.http_probe_port)).await?;
+        let admin_listener = bind(SocketAddr::new(
+            config.admin_address,
+            config.http_probe_port,
+        ))
+        .await?;
         let (address, admin) = (listener.local_addr()?, admin_listener.local_addr()?);
 
         let flow = Arc::new(flow(config, address, &world, loaded, https, &metrics)?);
@@ -177,14 +181,19 @@ fn flow(
 
 fn imds_client(config: &Config) -> anyhow::Result<ImdsClient> {
     let address = SocketAddr::new(config.metadata_ip, config.metadata_port);
-    let base = format!("http://{address}/").parse().context("--metadata-ip")?;
+    let base = format!("http://{address}/")
+        .parse()
+        .context("--metadata-ip")?;
     Ok(ImdsClient::new(base, ImdsLimits::default(), IMDS_DEADLINE))
 }
 
 /// A source that ends takes the gateway with it: without one nobody knows who asks.
 async fn run_source(source: Box<dyn Source>, world: World, first: crate::readiness::Pending) {
     if let Err(error) = source.run(world, first).await {
-        tracing::error!(error = format!("{error:#}"), "the source of pods and identities ended");
+        tracing::error!(
+            error = format!("{error:#}"),
+            "the source of pods and identities ended"
+        );
         std::process::exit(1);
     }
 }

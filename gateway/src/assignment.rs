@@ -126,7 +126,13 @@ pub async fn find(
     }
     let decide = || {
         let index = world.read();
-        select::select(&index, pod.pod(), &question.selector, judgement.allowed(), rules)
+        select::select(
+            &index,
+            pod.pod(),
+            &question.selector,
+            judgement.allowed(),
+            rules,
+        )
     };
     let mut version = world.version();
     let deadline = Instant::now() + rules.wait;
@@ -159,7 +165,13 @@ pub fn recheck(
         return Ok(());
     };
     let index = world.read();
-    match select::select(&index, pod.pod(), &question.selector, judgement.allowed(), rules) {
+    match select::select(
+        &index,
+        pod.pod(),
+        &question.selector,
+        judgement.allowed(),
+        rules,
+    ) {
         Selection::Found(now) if now.iter().any(|now| now.is_of(identity)) => Ok(()),
         Selection::Refused(refusal) => Err(refusal),
         Selection::Pending(why) => Err(Refusal::NotAssignedYet(why)),

@@ -168,9 +168,11 @@ impl TokenCache {
             return Err(too_many(request, Duration::from_secs(30)));
         }
         let kept = self.0.lifetimes.keeps(request).await;
-        let entry = self.0.entries.entry(key).or_insert_with(|| {
-            Arc::new(Entry::new(request, request.pod.uid().clone(), kept))
-        });
+        let entry = self
+            .0
+            .entries
+            .entry(key)
+            .or_insert_with(|| Arc::new(Entry::new(request, request.pod.uid().clone(), kept)));
         Ok(Arc::clone(&entry))
     }
 
@@ -250,8 +252,9 @@ async fn fetch(inner: Arc<Inner>, entry: Arc<Entry>, landing: entry::Landing) {
     let now = inner.clock.now();
     let outcome = match fetched {
         Ok(token) if token.expires_on <= now => Err(Failure::Unavailable {
-            description: "the authority answered with a token that has ended already; check the node's clock"
-                .to_owned(),
+            description:
+                "the authority answered with a token that has ended already; check the node's clock"
+                    .to_owned(),
             retry_after: None,
             throttled: false,
         }),

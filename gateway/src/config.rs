@@ -24,7 +24,12 @@ pub use duration::seconds_or_unit;
 #[command(name = "podgate-gateway", version, max_term_width = 110)]
 pub struct Config {
     /// Address the gateway listens on for pods.
-    #[arg(long, env = "PODGATE_NMI_LISTEN_ADDRESS", default_value = "127.0.0.1", alias = "listen-address")]
+    #[arg(
+        long,
+        env = "PODGATE_NMI_LISTEN_ADDRESS",
+        default_value = "127.0.0.1",
+        alias = "listen-address"
+    )]
     pub nmi_listen_address: IpAddr,
     /// Port the gateway listens on for pods; 0 takes a free one.
     #[arg(long, env = "PODGATE_NMI_PORT", default_value_t = 2579, alias = "port")]
@@ -52,7 +57,12 @@ pub struct Config {
     #[arg(long, env = "PODGATE_STANDALONE", value_name = "FOLDER")]
     pub standalone: PathBuf,
     /// Who says that an identity may be used: the controller (standard) or the binding alone (managed).
-    #[arg(long, env = "PODGATE_OPERATION_MODE", default_value = "standard", ignore_case = true)]
+    #[arg(
+        long,
+        env = "PODGATE_OPERATION_MODE",
+        default_value = "standard",
+        ignore_case = true
+    )]
     pub operation_mode: Mode,
     /// Pod, binding and identity must share a namespace. `=false` is the old gateway's default, by which any
     /// namespace's pods can take any namespace's identities by a label.
@@ -102,7 +112,12 @@ pub struct Config {
     #[arg(long, env = "PODGATE_ADMIN_ADDRESS", default_value = "127.0.0.1")]
     pub admin_address: IpAddr,
     /// Admin port; 0 takes a free one.
-    #[arg(long, env = "PODGATE_HTTP_PROBE_PORT", default_value_t = 8085, alias = "admin-port")]
+    #[arg(
+        long,
+        env = "PODGATE_HTTP_PROBE_PORT",
+        default_value_t = 8085,
+        alias = "admin-port"
+    )]
     pub http_probe_port: u16,
 
     /// Form of log lines.
@@ -113,13 +128,26 @@ pub struct Config {
     pub log: String,
 
     /// Tries for an identity in state Created, of the old gateway: with the interval it gives the wait.
-    #[arg(long, env = "PODGATE_RETRY_ATTEMPTS_FOR_CREATED", hide_short_help = true)]
+    #[arg(
+        long,
+        env = "PODGATE_RETRY_ATTEMPTS_FOR_CREATED",
+        hide_short_help = true
+    )]
     pub retry_attempts_for_created: Option<u32>,
     /// Tries for an identity in state Assigned, of the old gateway.
-    #[arg(long, env = "PODGATE_RETRY_ATTEMPTS_FOR_ASSIGNED", hide_short_help = true)]
+    #[arg(
+        long,
+        env = "PODGATE_RETRY_ATTEMPTS_FOR_ASSIGNED",
+        hide_short_help = true
+    )]
     pub retry_attempts_for_assigned: Option<u32>,
     /// Seconds between such tries.
-    #[arg(long, env = "PODGATE_FIND_IDENTITY_RETRY_INTERVAL", default_value_t = 5, hide_short_help = true)]
+    #[arg(
+        long,
+        env = "PODGATE_FIND_IDENTITY_RETRY_INTERVAL",
+        default_value_t = 5,
+        hide_short_help = true
+    )]
     pub find_identity_retry_interval: u32,
     /// Accepted for the old gateway's sake: 503 always carries Retry-After.
     #[arg(long, env = "PODGATE_SET_RETRY_AFTER_HEADER", action = ArgAction::Set, num_args = 0..=1,
@@ -160,9 +188,9 @@ impl Config {
     }
 
     fn wait(&self) -> Duration {
-        let tries = self.retry_attempts_for_created.map(|created| {
-            created.saturating_add(self.retry_attempts_for_assigned.unwrap_or(0))
-        });
+        let tries = self
+            .retry_attempts_for_created
+            .map(|created| created.saturating_add(self.retry_attempts_for_assigned.unwrap_or(0)));
         let old = tries.map(|tries| {
             Duration::from_secs(u64::from(tries) * u64::from(self.find_identity_retry_interval))
         });
@@ -171,7 +199,10 @@ impl Config {
 
     /// The rules of identities.
     pub fn identity_rules(&self) -> IdentityRules {
-        let authority = self.authority.clone().unwrap_or_else(|| self.cloud.authority());
+        let authority = self
+            .authority
+            .clone()
+            .unwrap_or_else(|| self.cloud.authority());
         let own = authority.host().to_owned();
         let hosts = self.authority_hosts.iter().cloned().chain([own]);
         IdentityRules {

@@ -63,7 +63,8 @@ impl<S: TokenSource> TokenSource for Measured<S> {
         let start = Instant::now();
         let fetched = self.source.fetch(wanted).await;
         let operation = wanted.operation();
-        self.metrics.imds(operation, start.elapsed(), fetched.is_err());
+        self.metrics
+            .imds(operation, start.elapsed(), fetched.is_err());
         fetched
     }
 }
@@ -102,7 +103,9 @@ impl TokenSource for Credentials {
                 Way::Secret(principal) => {
                     let tenant = wanted.tenant.as_ref().unwrap_or(&principal.tenant);
                     let secret = needed(secret.as_ref())?;
-                    self.secrets.fetch(principal, tenant, secret, resource).await
+                    self.secrets
+                        .fetch(principal, tenant, secret, resource)
+                        .await
                 }
                 Way::Certificate(principal) => {
                     let secret = needed(secret.as_ref())?;

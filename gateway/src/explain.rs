@@ -29,8 +29,10 @@ pub async fn explain(flow: &Flow, query: &str) -> Result<Value, String> {
         .ok_or("name a pod: /explain?pod=NAMESPACE/NAME[&resource=…][&client_id=…]")?;
     let question = question(&query)?;
     let object = ObjectRef::new(namespace, name);
-    let mut stages = vec![json!({"stage": "request", "resource": question.resource.as_str(),
-        "identity": format!("{:?}", question.selector)})];
+    let mut stages = vec![
+        json!({"stage": "request", "resource": question.resource.as_str(),
+        "identity": format!("{:?}", question.selector)}),
+    ];
     let outcome = walk(flow, &object, &question, &mut stages).await;
     Ok(json!({
         "pod": object.to_string(),
@@ -64,8 +66,14 @@ async fn walk(
     question: &TokenQuestion,
     stages: &mut Vec<Value>,
 ) -> Result<(), Refusal> {
-    let pod = stage(stages, "pod", find(flow, object), |pod| pod_facts(pod.pod()))?;
-    let judged = flow.policies.load_full().judge(&flow.world, &pod, question).await;
+    let pod = stage(stages, "pod", find(flow, object), |pod| {
+        pod_facts(pod.pod())
+    })?;
+    let judged = flow
+        .policies
+        .load_full()
+        .judge(&flow.world, &pod, question)
+        .await;
     let judgement = stage(stages, "policy", judged, judgement_facts)?;
     stages.push(json!({"stage": "bindings", "found": bindings(flow, pod.pod())}));
     if *judgement.allowed() == Allowed::Node {
@@ -93,9 +101,11 @@ fn stage<T>(
 /// By name, then by address as a request would come: a pod that shares its address gets nothing.
 fn find(flow: &Flow, object: &ObjectRef) -> Result<ResolvedPod, Refusal> {
     let index = flow.world.read();
-    let pod = index
-        .pod(object)
-        .ok_or_else(|| Refusal::NotFound(format!("pod {object} is not on this node, or not yet known")))?;
+    let pod = index.pod(object).ok_or_else(|| {
+        Refusal::NotFound(format!(
+            "pod {object} is not on this node, or not yet known"
+        ))
+    })?;
     let ip = pod.ips.first().copied().filter(|_| pod.addressable).ok_or_else(|| {
         Refusal::NotFound(format!(
             "pod {object} has no address of its own: it has none yet, has ended, or uses the node's (hostNetwork)"
@@ -145,7 +155,13 @@ fn select(
 ) -> Result<Assignments, Refusal> {
     let index = flow.world.read();
     let allowed = judgement.allowed();
-    match select::select(&index, pod.pod(), &question.selector, allowed, &flow.assignment) {
+    match select::select(
+        &index,
+        pod.pod(),
+        &question.selector,
+        allowed,
+        &flow.assignment,
+    ) {
         Selection::Found(assignments) => Ok(assignments),
         Selection::Refused(refusal) => Err(refusal),
         Selection::Pending(why) => Err(Refusal::NotAssignedYet(why)),

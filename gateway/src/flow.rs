@@ -77,7 +77,11 @@ impl Flow {
     ) -> Result<Reply, Refusal> {
         let pod = pod::resolve(&self.world, peer, Instant::now() + self.pod_wait).await?;
         record.token(&pod, question);
-        let judgement = self.policies.load_full().judge(&self.world, &pod, question).await?;
+        let judgement = self
+            .policies
+            .load_full()
+            .judge(&self.world, &pod, question)
+            .await?;
         let assignments =
             assignment::find(&self.world, &pod, question, &judgement, &self.assignment).await?;
         let (assignment, held) = self.first(&pod, question, assignments.iter()).await?;
@@ -142,7 +146,14 @@ impl Flow {
         assignment: &Assignment,
     ) -> Result<(), Refusal> {
         pod.recheck(&self.world)?;
-        assignment::recheck(&self.world, pod, question, judgement, &self.assignment, assignment)
+        assignment::recheck(
+            &self.world,
+            pod,
+            question,
+            judgement,
+            &self.assignment,
+            assignment,
+        )
     }
 
     /// Other metadata, from the allow-list, by a URL that is built here.
@@ -155,7 +166,12 @@ impl Flow {
         let pod = pod::resolve(&self.world, peer, Instant::now() + self.pod_wait).await?;
         record.pod(&pod);
         let mut query = Vec::with_capacity(2);
-        query.extend(question.api_version.as_deref().map(|version| ("api-version", version)));
+        query.extend(
+            question
+                .api_version
+                .as_deref()
+                .map(|version| ("api-version", version)),
+        );
         query.extend(question.format.map(|format| ("format", format)));
         let answer = self.imds.metadata(question.path.as_str(), &query).await;
         answer.map(reply::metadata).map_err(Refusal::Upstream)

@@ -82,8 +82,8 @@ pub fn parse<B>(request: &Request<B>, rules: &Rules) -> Result<Question, Refusal
     let path = target(request)?;
     let route = Route::of(&path);
     guard(request, route, rules)?;
-    let query = Query::parse(request.uri().query().unwrap_or_default())
-        .map_err(Refusal::BadRequest)?;
+    let query =
+        Query::parse(request.uri().query().unwrap_or_default()).map_err(Refusal::BadRequest)?;
     match route {
         Route::Token => token(&query).map(Question::Token),
         Route::Info | Route::Instance | Route::Versions => metadata(path, &query),
@@ -120,7 +120,9 @@ impl Route {
 fn target<B>(request: &Request<B>) -> Result<CanonicalPath, Refusal> {
     let bad = |text: &str| Refusal::BadRequest(text.to_owned());
     if request.method() == Method::CONNECT || request.uri().authority().is_some() {
-        return Err(bad("only origin-form request targets are served; this is no proxy"));
+        return Err(bad(
+            "only origin-form request targets are served; this is no proxy",
+        ));
     }
     if !matches!(request.version(), Version::HTTP_10 | Version::HTTP_11) {
         return Err(bad("only HTTP/1.0 and HTTP/1.1 are served"));
@@ -131,9 +133,8 @@ fn target<B>(request: &Request<B>) -> Result<CanonicalPath, Refusal> {
 /// Everything that needs no query.
 fn guard<B>(request: &Request<B>, route: Route, rules: &Rules) -> Result<(), Refusal> {
     if route == Route::Unknown {
-        let path = CanonicalPath::parse(request.uri().path()).map_err(|text| {
-            Refusal::BadRequest(text.to_owned())
-        })?;
+        let path = CanonicalPath::parse(request.uri().path())
+            .map_err(|text| Refusal::BadRequest(text.to_owned()))?;
         return Err(unknown(&path));
     }
     if request.method() != Method::GET {
@@ -166,7 +167,10 @@ fn host<B>(request: &Request<B>, rules: &Rules) -> Result<(), Refusal> {
     let mut values = request.headers().get_all(HOST).iter();
     let (first, second) = (values.next(), values.next());
     let known = |value: &http::HeaderValue| {
-        rules.hosts.iter().any(|host| value.as_bytes().eq_ignore_ascii_case(host.as_bytes()))
+        rules
+            .hosts
+            .iter()
+            .any(|host| value.as_bytes().eq_ignore_ascii_case(host.as_bytes()))
     };
     match (first, second) {
         (None, _) if request.version() == Version::HTTP_10 => Ok(()),
@@ -181,7 +185,9 @@ fn host<B>(request: &Request<B>, rules: &Rules) -> Result<(), Refusal> {
 fn body(headers: &HeaderMap) -> Result<(), Refusal> {
     let length = headers.get(CONTENT_LENGTH);
     if headers.contains_key(TRANSFER_ENCODING) || length.is_some_and(|value| value != "0") {
-        return Err(Refusal::BadRequest("a GET with a body is refused".to_owned()));
+        return Err(Refusal::BadRequest(
+            "a GET with a body is refused".to_owned(),
+        ));
     }
     Ok(())
 }

@@ -9,7 +9,10 @@
 //! Types change at each stage, so that none can be skipped: only [`pod::resolve`] makes a
 //! [`pod::ResolvedPod`], only [`policy::Chain::judge`] a [`policy::Judgement`], only [`assignment::find`] an
 //! [`assignment::Assignment`], and only an assignment gets a token.
-#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test's panic is its report"))]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, reason = "a test's panic is its report")
+)]
 
 pub mod admin;
 pub mod app;

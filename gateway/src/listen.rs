@@ -71,7 +71,10 @@ pub async fn serve(
     }
     drop(listener);
     if timeout(bounds.drain, graceful.shutdown()).await.is_err() {
-        tracing::warn!(seconds = bounds.drain.as_secs(), "connections were cut: they took longer to end than the drain allows");
+        tracing::warn!(
+            seconds = bounds.drain.as_secs(),
+            "connections were cut: they took longer to end than the drain allows"
+        );
     }
 }
 

@@ -33,11 +33,16 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(config: &Config) -> anyhow::Result<()> {
     logging::start(config.log_format, &config.log)?;
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     let gateway = Gateway::start(config).await?;
     // For whoever started it with port 0: the only line on standard output.
-    println!("{{\"address\":\"{}\",\"admin\":\"{}\"}}", gateway.address, gateway.admin);
+    println!(
+        "{{\"address\":\"{}\",\"admin\":\"{}\"}}",
+        gateway.address, gateway.admin
+    );
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

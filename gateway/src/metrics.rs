@@ -17,7 +17,8 @@ use crate::imds::Route;
 
 /// From a cached answer to the longest wait, in seconds.
 const BUCKETS: [f64; 16] = [
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0, 30.0,
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
+    10.0, 30.0,
 ];
 /// Namespaces told apart; the pods of one node are in fewer.
 const MAX_NAMESPACES: usize = 100;
@@ -138,16 +139,52 @@ impl Default for Metrics {
 impl Metrics {
     fn register(&mut self) {
         let old = self.registry.sub_registry_with_prefix("aadpodidentity");
-        old.register("nmi_operations_duration_seconds", "Requests of pods", self.operations.clone());
-        old.register("imds_operations_duration_seconds", "Calls to IMDS and Entra ID", self.imds.clone());
-        old.register("imds_operations_errors_count", "Such calls that failed", self.imds_errors.clone());
+        old.register(
+            "nmi_operations_duration_seconds",
+            "Requests of pods",
+            self.operations.clone(),
+        );
+        old.register(
+            "imds_operations_duration_seconds",
+            "Calls to IMDS and Entra ID",
+            self.imds.clone(),
+        );
+        old.register(
+            "imds_operations_errors_count",
+            "Such calls that failed",
+            self.imds_errors.clone(),
+        );
         let own = self.registry.sub_registry_with_prefix("podgate");
-        own.register("refusals", "Requests without a token, by reason", self.refusals.clone());
-        own.register("cache_requests", "Token cache, by outcome", self.cache.clone());
-        own.register("cache_entries", "Token cache, entries", self.cache_entries.clone());
-        own.register("plugin_calls", "Calls of plugins, by outcome", self.plugin_calls.clone());
-        own.register("source_errors", "Objects that could not be read", self.source_errors.clone());
-        own.register("connections", "Open connections of pods", self.connections.clone());
+        own.register(
+            "refusals",
+            "Requests without a token, by reason",
+            self.refusals.clone(),
+        );
+        own.register(
+            "cache_requests",
+            "Token cache, by outcome",
+            self.cache.clone(),
+        );
+        own.register(
+            "cache_entries",
+            "Token cache, entries",
+            self.cache_entries.clone(),
+        );
+        own.register(
+            "plugin_calls",
+            "Calls of plugins, by outcome",
+            self.plugin_calls.clone(),
+        );
+        own.register(
+            "source_errors",
+            "Objects that could not be read",
+            self.source_errors.clone(),
+        );
+        own.register(
+            "connections",
+            "Open connections of pods",
+            self.connections.clone(),
+        );
         own.register(
             "connections_refused",
             "Connections that were closed at once, by reason",
@@ -226,7 +263,9 @@ impl Metrics {
         let labels = ImdsLabels {
             operation_type: operation.name(),
         };
-        self.imds.get_or_create(&labels).observe(elapsed.as_secs_f64());
+        self.imds
+            .get_or_create(&labels)
+            .observe(elapsed.as_secs_f64());
         if failed {
             self.imds_errors.get_or_create(&labels).inc();
         }
@@ -244,7 +283,9 @@ impl Metrics {
 
     /// A connection was refused.
     pub fn connection_refused(&self, reason: &'static str) {
-        self.connections_refused.get_or_create(&CategoryLabel { reason }).inc();
+        self.connections_refused
+            .get_or_create(&CategoryLabel { reason })
+            .inc();
     }
 }
 
@@ -275,7 +316,10 @@ fn known_resource(resource: &Resource) -> &'static str {
         "https://cognitiveservices.azure.com",
     ];
     let bare = resource.as_str().trim_end_matches('/');
-    KNOWN.into_iter().find(|known| *known == bare).unwrap_or("other")
+    KNOWN
+        .into_iter()
+        .find(|known| *known == bare)
+        .unwrap_or("other")
 }
 
 #[cfg(test)]

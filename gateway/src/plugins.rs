@@ -34,19 +34,27 @@ pub struct Loaded {
 pub async fn load(host: &Host, plugins: &Plugins, folder: &Path) -> anyhow::Result<Loaded> {
     let mut policies = Vec::new();
     for plugin in &plugins.policy {
-        let loaded = host.policy(component(plugin, folder, policy_limits()).await?).await?;
+        let loaded = host
+            .policy(component(plugin, folder, policy_limits()).await?)
+            .await?;
         policies.push((loaded, plugin.on_failure.unwrap_or_default()));
     }
     let credential = match plugins.credential.first() {
         None => None,
         Some(plugin) => {
             let limits = Limits::credential();
-            Some(host.credential(component(plugin, folder, limits).await?).await?)
+            Some(
+                host.credential(component(plugin, folder, limits).await?)
+                    .await?,
+            )
         }
     };
     let cache = match plugins.cache.first() {
         None => None,
-        Some(plugin) => Some(host.cache(component(plugin, folder, policy_limits()).await?).await?),
+        Some(plugin) => Some(
+            host.cache(component(plugin, folder, policy_limits()).await?)
+                .await?,
+        ),
     };
     Ok(Loaded {
         policies,
@@ -59,7 +67,11 @@ fn policy_limits() -> Limits {
     Limits::default()
 }
 
-async fn component(plugin: &Plugin, folder: &Path, mut limits: Limits) -> anyhow::Result<host::Plugin> {
+async fn component(
+    plugin: &Plugin,
+    folder: &Path,
+    mut limits: Limits,
+) -> anyhow::Result<host::Plugin> {
     let name = &plugin.name;
     let bytes = bytes(plugin, folder)
         .await

@@ -193,7 +193,10 @@ fn narrow(allowed: Allowed, ids: &[String], link: &Link) -> Result<Allowed, Refu
         ids.retain(|id| before.contains(id));
     }
     if ids.is_empty() {
-        return Err(denied(link, "no identity is left after its restriction".into()));
+        return Err(denied(
+            link,
+            "no identity is left after its restriction".into(),
+        ));
     }
     Ok(Allowed::Restricted(ids))
 }

@@ -33,7 +33,9 @@ pub enum Refusal {
         ip: IpAddr,
     },
     /// Several live pods claim the address.
-    #[error("{pods} live pods of this node have the address {ip}; until one of them is gone nobody gets a token")]
+    #[error(
+        "{pods} live pods of this node have the address {ip}; until one of them is gone nobody gets a token"
+    )]
     AmbiguousPod {
         /// The caller's address.
         ip: IpAddr,

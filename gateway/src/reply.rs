@@ -30,7 +30,10 @@ const SOON: Duration = Duration::from_secs(2);
 pub fn token(body: Bytes) -> Reply {
     let mut reply = Response::new(Full::new(body));
     let headers = reply.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/json; charset=utf-8"),
+    );
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     reply
 }
@@ -55,7 +58,9 @@ pub fn metadata(upstream: Response<Bytes>) -> Reply {
     let mut reply = Response::new(Full::new(body));
     *reply.status_mut() = parts.status;
     if let Some(content_type) = parts.headers.get(CONTENT_TYPE) {
-        reply.headers_mut().insert(CONTENT_TYPE, content_type.clone());
+        reply
+            .headers_mut()
+            .insert(CONTENT_TYPE, content_type.clone());
     }
     reply
 }
@@ -78,8 +83,11 @@ pub fn refusal(refusal: &Refusal, format: ErrorFormat) -> Reply {
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     if let Some(wait) = retry_after(refusal) {
-        let seconds = wait.as_secs().max(1) + u64::from(wait.subsec_nanos() > 0 && wait.as_secs() > 0);
-        reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        let seconds =
+            wait.as_secs().max(1) + u64::from(wait.subsec_nanos() > 0 && wait.as_secs() > 0);
+        reply
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     reply
 }
@@ -113,16 +121,18 @@ pub(crate) fn status(refusal: &Refusal) -> (StatusCode, &'static str) {
 /// A bad audience is the pod's own mistake, as on real IMDS; any other refusal is one of access.
 fn upstream(failure: &Failure) -> (StatusCode, &'static str) {
     match failure {
-        Failure::Refused { error, .. } if error == "invalid_resource" || error == "invalid_scope" => {
+        Failure::Refused { error, .. }
+            if error == "invalid_resource" || error == "invalid_scope" =>
+        {
             (StatusCode::BAD_REQUEST, "invalid_resource")
         }
         Failure::Refused { error, .. } if error == "invalid_request" => {
             (StatusCode::BAD_REQUEST, "invalid_request")
         }
         Failure::Refused { .. } => (StatusCode::FORBIDDEN, "unauthorized_client"),
-        Failure::Unavailable { throttled: true, .. } => {
-            (StatusCode::TOO_MANY_REQUESTS, "too_many_requests")
-        }
+        Failure::Unavailable {
+            throttled: true, ..
+        } => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
         Failure::Unavailable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "service_unavailable"),
     }
 }
@@ -130,7 +140,9 @@ fn upstream(failure: &Failure) -> (StatusCode, &'static str) {
 fn retry_after(refusal: &Refusal) -> Option<Duration> {
     match refusal {
         Refusal::TooMany { retry_after, .. } => Some(*retry_after),
-        Refusal::Upstream(Failure::Unavailable { retry_after, .. }) => Some(retry_after.unwrap_or(SOON)),
+        Refusal::Upstream(Failure::Unavailable { retry_after, .. }) => {
+            Some(retry_after.unwrap_or(SOON))
+        }
         Refusal::AmbiguousPod { .. }
         | Refusal::UnknownPod { .. }
         | Refusal::NotAssignedYet(_)

@@ -67,7 +67,8 @@ fn print_size(component: &Path) -> Result<()> {
     let bytes = fs::metadata(component)
         .with_context(|| format!("looking at {}", component.display()))?
         .len();
-    let shown = component.strip_prefix(root()).unwrap_or(component);
+    let resolved = component.canonicalize()?;
+    let shown = resolved.strip_prefix(root().canonicalize()?).unwrap_or(&resolved);
     println!("{:>6} KiB  {}", bytes.div_ceil(1024), shown.display());
     Ok(())
 }

@@ -91,17 +91,21 @@ pub(super) use identifier;
 pub(super) mod ignore_case {
     use super::{Hash, Hasher, Ordering};
 
+    /// Bytes that are lowered and hashed at a time; a GUID and most resource ids' parts fit.
+    const CHUNK: usize = 64;
+
     pub(in crate::ids) fn compare(one: &str, other: &str) -> Ordering {
-        let lower = |text: &str| -> Vec<u8> { text.to_ascii_lowercase().into_bytes() };
-        match one.eq_ignore_ascii_case(other) {
-            true => Ordering::Equal,
-            false => lower(one).cmp(&lower(other)),
-        }
+        let lower = |byte: u8| byte.to_ascii_lowercase();
+        one.bytes().map(lower).cmp(other.bytes().map(lower))
     }
 
     pub(in crate::ids) fn hash<H: Hasher>(text: &str, state: &mut H) {
-        for byte in text.bytes() {
-            byte.to_ascii_lowercase().hash(state);
+        for chunk in text.as_bytes().chunks(CHUNK) {
+            let mut lower = [0; CHUNK];
+            let lower = &mut lower[..chunk.len()];
+            lower.copy_from_slice(chunk);
+            lower.make_ascii_lowercase();
+            state.write(lower);
         }
         // As `str` does, so that a tuple of two texts hashes differently from their concatenation.
         state.write_u8(0xff);

@@ -30,15 +30,12 @@ pub struct AuthorityHosts {
 }
 
 impl AuthorityHosts {
-    /// Microsoft's hosts and these. `host` admits every port of it, `host:port` that one only.
+    /// Microsoft's hosts and these. `host` admits every port of it, `host:port` that one only; the URL of a host,
+    /// as operators tend to write it, means the same.
     pub fn with(extra: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        let normal = |host: &str| host.trim().to_ascii_lowercase();
+        let hosts = extra.into_iter().map(|host| bare(host.as_ref()));
         Self {
-            extra: extra
-                .into_iter()
-                .map(|host| normal(host.as_ref()))
-                .filter(|host| !host.is_empty())
-                .collect(),
+            extra: hosts.filter(|host| !host.is_empty()).collect(),
         }
     }
 
@@ -49,6 +46,12 @@ impl AuthorityHosts {
             || self.extra.contains(host)
             || self.extra.contains(&format!("{host}:{port}"))
     }
+}
+
+fn bare(host: &str) -> String {
+    let host = host.trim().to_ascii_lowercase();
+    let host = host.strip_prefix("https://").unwrap_or(&host);
+    host.trim_end_matches('/').to_owned()
 }
 
 fn is_known(host: &str) -> bool {

@@ -124,7 +124,12 @@ fn microsofts_hosts_are_permitted_at_the_port_of_https_only() {
 
 #[test]
 fn the_operator_permits_a_host_with_every_port_or_with_one() {
-    let hosts = AuthorityHosts::with(["ADFS.contoso.com ", "localhost:8443", "", "[::1]:9"]);
+    let hosts = AuthorityHosts::with([
+        "https://ADFS.contoso.com/ ",
+        "localhost:8443",
+        "",
+        "[::1]:9",
+    ]);
     for text in [
         "https://adfs.contoso.com/adfs",
         "https://adfs.contoso.com:1/",

@@ -224,7 +224,11 @@ fn waiting(pod: &Pod, pending: &[Choice]) -> String {
 
 /// Why a pod has nothing that fits: the first stage that left nothing over.
 fn nothing(index: &Index, pod: &Pod, selector: &Selector, problems: Vec<String>) -> Refusal {
-    let Some(label) = pod.labels.get(BINDING_LABEL).filter(|label| !label.is_empty()) else {
+    let Some(label) = pod
+        .labels
+        .get(BINDING_LABEL)
+        .filter(|label| !label.is_empty())
+    else {
         return Refusal::NoIdentity(format!(
             "pod {} has no label {BINDING_LABEL}; set it to the selector of an AzureIdentityBinding",
             pod.object

@@ -3,8 +3,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::policy::testing::judged;
 use crate::pod::testing::resolved_with;
+use crate::policy::testing::judged;
 use crate::world::testing::rules as identity_rules;
 use crate::world::{Object, ObjectKey, ObjectRef};
 
@@ -12,11 +12,18 @@ const WEB: &str = "11111111-1111-4111-8111-111111111111";
 const DATA: &str = "22222222-2222-4222-8222-222222222222";
 
 fn rules(mode: Mode) -> Rules {
-    Rules { mode, namespaced: true, default_identity: DefaultIdentity::Refuse, wait: Duration::from_secs(10) }
+    Rules {
+        mode,
+        namespaced: true,
+        default_identity: DefaultIdentity::Refuse,
+        wait: Duration::from_secs(10),
+    }
 }
 
 fn resource_id(name: &str) -> String {
-    format!("/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}")
+    format!(
+        "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}"
+    )
 }
 
 fn identity_json(namespace: &str, name: &str, client_id: &str) -> Value {
@@ -62,20 +69,30 @@ impl Fixture {
                 "azureBindingRef": binding_json("default", name, name, 0),
                 "pod": "pod", "podNamespace": "default", "nodename": "node"},
             "status": {"status": state}});
-        self.0.apply(Object::Assigned(Box::new(serde_json::from_value(wire).unwrap())));
+        self.0.apply(Object::Assigned(Box::new(
+            serde_json::from_value(wire).unwrap(),
+        )));
     }
 
     async fn find(&self, selector: &str, rules: &Rules) -> Result<Vec<String>, Refusal> {
         self.find_allowed(selector, Allowed::Bound, rules).await
     }
 
-    async fn find_allowed(&self, selector: &str, allowed: Allowed, rules: &Rules) -> Result<Vec<String>, Refusal> {
+    async fn find_allowed(
+        &self,
+        selector: &str,
+        allowed: Allowed,
+        rules: &Rules,
+    ) -> Result<Vec<String>, Refusal> {
         let pod = resolved_with("pod", "10.0.0.1", &[("aadpodidbinding", "web")]);
         let found = find(&self.0, &pod, &question(selector), &judged(allowed), rules).await?;
-        Ok(found.iter().map(|assignment| match assignment.whose() {
-            Whose::Bound { identity, .. } => identity.object.to_string(),
-            Whose::Node(selector) => format!("{selector:?}"),
-        }).collect())
+        Ok(found
+            .iter()
+            .map(|assignment| match assignment.whose() {
+                Whose::Bound { identity, .. } => identity.object.to_string(),
+                Whose::Node(selector) => format!("{selector:?}"),
+            })
+            .collect())
     }
 }
 
@@ -86,7 +103,11 @@ fn question(selector: &str) -> TokenQuestion {
         Some(("object_id", id)) => Selector::ObjectId(id.parse().unwrap()),
         Some((_, id)) => Selector::ResourceId(id.parse().unwrap()),
     };
-    TokenQuestion { resource: "https://vault.azure.net".parse().unwrap(), selector, bypass_cache: false }
+    TokenQuestion {
+        resource: "https://vault.azure.net".parse().unwrap(),
+        selector,
+        bypass_cache: false,
+    }
 }
 
 fn two() -> Fixture {
@@ -99,8 +120,13 @@ fn two() -> Fixture {
 
 #[tokio::test(start_paused = true)]
 async fn managed_mode_takes_the_bindings_word() {
-    let fixture = Fixture::new().identity("default", "web", WEB).binding("default", "b", "web");
-    assert_eq!(fixture.find("", &rules(Mode::Managed)).await.unwrap(), ["default/web"]);
+    let fixture = Fixture::new()
+        .identity("default", "web", WEB)
+        .binding("default", "b", "web");
+    assert_eq!(
+        fixture.find("", &rules(Mode::Managed)).await.unwrap(),
+        ["default/web"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,7 +138,11 @@ async fn a_client_id_and_a_resource_id_select_in_any_case() {
         format!("id={}", resource_id("data")),
         format!("id={}", resource_id("data").to_uppercase()),
     ] {
-        assert_eq!(fixture.find(&selector, &rules).await.unwrap(), ["default/data"], "{selector}");
+        assert_eq!(
+            fixture.find(&selector, &rules).await.unwrap(),
+            ["default/data"],
+            "{selector}"
+        );
     }
 }
 
@@ -120,7 +150,10 @@ async fn a_client_id_and_a_resource_id_select_in_any_case() {
 async fn several_identities_and_none_named_is_refused_unless_the_operator_wants_the_first() {
     let mut rules = rules(Mode::Managed);
     let refused = two().find("", &rules).await.unwrap_err();
-    assert!(matches!(&refused, Refusal::SeveralIdentities(names) if names.contains("default/data, default/web")), "{refused}");
+    assert!(
+        matches!(&refused, Refusal::SeveralIdentities(names) if names.contains("default/data, default/web")),
+        "{refused}"
+    );
     rules.default_identity = DefaultIdentity::First;
     assert_eq!(two().find("", &rules).await.unwrap(), ["default/data"]);
     let heavier = two().weighted("default", "b1", "web", 5);
@@ -129,13 +162,22 @@ async fn several_identities_and_none_named_is_refused_unless_the_operator_wants_
 
 #[tokio::test(start_paused = true)]
 async fn two_bindings_to_one_identity_are_one_identity() {
-    let fixture = Fixture::new().identity("default", "web", WEB).binding("default", "b1", "web").binding("default", "b2", "web");
-    assert_eq!(fixture.find("", &rules(Mode::Managed)).await.unwrap(), ["default/web"]);
+    let fixture = Fixture::new()
+        .identity("default", "web", WEB)
+        .binding("default", "b1", "web")
+        .binding("default", "b2", "web");
+    assert_eq!(
+        fixture.find("", &rules(Mode::Managed)).await.unwrap(),
+        ["default/web"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_object_id_may_be_any_managed_identitys_until_its_token_is_seen() {
-    let found = two().find(&format!("object_id={WEB}"), &rules(Mode::Managed)).await.unwrap();
+    let found = two()
+        .find(&format!("object_id={WEB}"), &rules(Mode::Managed))
+        .await
+        .unwrap();
     assert_eq!(found, ["default/data", "default/web"]);
 }
 
@@ -144,12 +186,24 @@ async fn what_no_binding_gives_is_refused_at_once_with_the_reason() {
     let start = Instant::now();
     let other = "33333333-3333-4333-8333-333333333333";
     for (fixture, reason) in [
-        (Fixture::new(), "no AzureIdentityBinding has the selector web"),
-        (two(), "none of the identities bound to pod default/pod is allowed and has client_id"),
+        (
+            Fixture::new(),
+            "no AzureIdentityBinding has the selector web",
+        ),
+        (
+            two(),
+            "none of the identities bound to pod default/pod is allowed and has client_id",
+        ),
     ] {
         for mode in [Mode::Managed, Mode::Standard] {
-            let refused = fixture.find(&format!("client_id={other}"), &rules(mode)).await.unwrap_err();
-            assert!(matches!(&refused, Refusal::NoIdentity(text) if text.contains(reason)), "{refused}");
+            let refused = fixture
+                .find(&format!("client_id={other}"), &rules(mode))
+                .await
+                .unwrap_err();
+            assert!(
+                matches!(&refused, Refusal::NoIdentity(text) if text.contains(reason)),
+                "{refused}"
+            );
         }
     }
     assert_eq!(Instant::now(), start, "nobody waited");
@@ -159,29 +213,55 @@ async fn what_no_binding_gives_is_refused_at_once_with_the_reason() {
 async fn a_binding_to_nothing_and_a_broken_identity_are_named() {
     let dangling = Fixture::new().binding("default", "b", "web");
     let refused = dangling.find("", &rules(Mode::Managed)).await.unwrap_err();
-    assert!(matches!(&refused, Refusal::Misconfigured(text) if text.contains("which does not exist")), "{refused}");
-    let broken = Fixture::new().identity("default", "web", "not a guid").binding("default", "b", "web");
+    assert!(
+        matches!(&refused, Refusal::Misconfigured(text) if text.contains("which does not exist")),
+        "{refused}"
+    );
+    let broken = Fixture::new()
+        .identity("default", "web", "not a guid")
+        .binding("default", "b", "web");
     let refused = broken.find("", &rules(Mode::Managed)).await.unwrap_err();
-    assert!(matches!(&refused, Refusal::Misconfigured(text) if text.contains("spec.clientID")), "{refused}");
+    assert!(
+        matches!(&refused, Refusal::Misconfigured(text) if text.contains("spec.clientID")),
+        "{refused}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn another_namespaces_binding_counts_only_where_the_operator_allows_it() {
-    let fixture = Fixture::new().identity("other", "web", WEB).binding("other", "b", "web");
+    let fixture = Fixture::new()
+        .identity("other", "web", WEB)
+        .binding("other", "b", "web");
     let mut rules = rules(Mode::Standard);
     let refused = fixture.find("", &rules).await.unwrap_err();
-    assert!(refused.to_string().contains("--forceNamespaced=false"), "{refused}");
+    assert!(
+        refused.to_string().contains("--forceNamespaced=false"),
+        "{refused}"
+    );
     rules.namespaced = false;
-    assert!(matches!(fixture.find("", &rules).await, Err(Refusal::NotAssignedYet(_))));
+    assert!(matches!(
+        fixture.find("", &rules).await,
+        Err(Refusal::NotAssignedYet(_))
+    ));
     rules.mode = Mode::Managed;
-    assert!(fixture.find("", &rules).await.is_err(), "managed mode is always namespaced");
+    assert!(
+        fixture.find("", &rules).await.is_err(),
+        "managed mode is always namespaced"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn standard_mode_waits_for_assigned_and_is_woken_by_it() {
-    let fixture = Fixture::new().identity("default", "web", WEB).binding("default", "b", "web");
+    let fixture = Fixture::new()
+        .identity("default", "web", WEB)
+        .binding("default", "b", "web");
     let world = fixture.0.clone();
-    let waiting = tokio::spawn(async move { (fixture.find("", &rules(Mode::Standard)).await, Instant::now()) });
+    let waiting = tokio::spawn(async move {
+        (
+            fixture.find("", &rules(Mode::Standard)).await,
+            Instant::now(),
+        )
+    });
     tokio::time::sleep(Duration::from_secs(2)).await;
     let controller = Fixture(world);
     controller.assigned("web", WEB, "Created");
@@ -196,7 +276,9 @@ async fn standard_mode_waits_for_assigned_and_is_woken_by_it() {
 
 #[tokio::test(start_paused = true)]
 async fn standard_mode_gives_up_at_its_deadline_with_a_reason_to_retry() {
-    let fixture = Fixture::new().identity("default", "web", WEB).binding("default", "b", "web");
+    let fixture = Fixture::new()
+        .identity("default", "web", WEB)
+        .binding("default", "b", "web");
     let start = Instant::now();
     let refused = fixture.find("", &rules(Mode::Standard)).await.unwrap_err();
     assert!(matches!(refused, Refusal::NotAssignedYet(_)));
@@ -207,7 +289,10 @@ async fn standard_mode_gives_up_at_its_deadline_with_a_reason_to_retry() {
 async fn records_of_an_old_controller_have_no_state_and_count() {
     let fixture = Fixture::new();
     fixture.assigned("web", WEB, "");
-    assert_eq!(fixture.find("", &rules(Mode::Standard)).await.unwrap(), ["default/web"]);
+    assert_eq!(
+        fixture.find("", &rules(Mode::Standard)).await.unwrap(),
+        ["default/web"]
+    );
     fixture.assigned("web", WEB, "Unassigned");
     assert!(fixture.find("", &rules(Mode::Standard)).await.is_err());
 }
@@ -216,20 +301,47 @@ async fn records_of_an_old_controller_have_no_state_and_count() {
 async fn a_restriction_narrows_and_an_exception_gets_the_nodes_own() {
     let (fixture, rules) = (two(), rules(Mode::Managed));
     let only = Allowed::Restricted(vec![WEB.parse().unwrap()]);
-    assert_eq!(fixture.find_allowed("", only.clone(), &rules).await.unwrap(), ["default/web"]);
-    assert!(fixture.find_allowed(&format!("client_id={DATA}"), only, &rules).await.is_err());
-    assert_eq!(fixture.find_allowed("", Allowed::Node, &rules).await.unwrap(), ["Unspecified"]);
+    assert_eq!(
+        fixture
+            .find_allowed("", only.clone(), &rules)
+            .await
+            .unwrap(),
+        ["default/web"]
+    );
+    assert!(
+        fixture
+            .find_allowed(&format!("client_id={DATA}"), only, &rules)
+            .await
+            .is_err()
+    );
+    assert_eq!(
+        fixture
+            .find_allowed("", Allowed::Node, &rules)
+            .await
+            .unwrap(),
+        ["Unspecified"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_binding_that_goes_during_the_upstream_call_takes_the_token_with_it() {
-    let fixture = Fixture::new().identity("default", "web", WEB).binding("default", "b", "web");
-    let (pod, question, rules) = (resolved_with("pod", "10.0.0.1", &[("aadpodidbinding", "web")]), question(""), rules(Mode::Managed));
+    let fixture = Fixture::new()
+        .identity("default", "web", WEB)
+        .binding("default", "b", "web");
+    let (pod, question, rules) = (
+        resolved_with("pod", "10.0.0.1", &[("aadpodidbinding", "web")]),
+        question(""),
+        rules(Mode::Managed),
+    );
     let judgement = judged(Allowed::Bound);
-    let found = find(&fixture.0, &pod, &question, &judgement, &rules).await.unwrap();
+    let found = find(&fixture.0, &pod, &question, &judgement, &rules)
+        .await
+        .unwrap();
     let assignment = found.iter().next().unwrap();
     let again = || recheck(&fixture.0, &pod, &question, &judgement, &rules, assignment);
     assert!(again().is_ok());
-    fixture.0.remove(&ObjectKey::Binding(ObjectRef::new("default", "b")));
+    fixture
+        .0
+        .remove(&ObjectKey::Binding(ObjectRef::new("default", "b")));
     assert!(matches!(again(), Err(Refusal::NoIdentity(_))));
 }

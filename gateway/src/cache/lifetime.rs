@@ -79,7 +79,10 @@ fn subject(wanted: &Wanted) -> Subject {
     let (client_id, identity_type) = match wanted.assignment.whose() {
         Whose::Node(_) => (String::new(), IdentityType::Node),
         Whose::Bound { identity, .. } => (
-            identity.client_id().map(ToString::to_string).unwrap_or_default(),
+            identity
+                .client_id()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
             match identity.way {
                 Way::Managed { .. } => IdentityType::ManagedIdentity,
                 Way::Secret(_) => IdentityType::ClientSecret,

@@ -74,7 +74,11 @@ fn fixture_with(life: u64, bounds: Bounds, policy: Option<Arc<dyn CachePolicy>>)
     });
     let source: Arc<dyn TokenSource> = Arc::clone(&authority) as _;
     let cache = TokenCache::new(source, policy, clock.clone(), bounds, Arc::default());
-    Fixture { cache, authority, clock }
+    Fixture {
+        cache,
+        authority,
+        clock,
+    }
 }
 
 impl Fixture {
@@ -82,10 +86,21 @@ impl Fixture {
         self.get_as("pod", resource, false).await
     }
 
-    async fn get_as(&self, pod: &str, resource: &str, bypass_cache: bool) -> Result<Arc<Held>, Refusal> {
+    async fn get_as(
+        &self,
+        pod: &str,
+        resource: &str,
+        bypass_cache: bool,
+    ) -> Result<Arc<Held>, Refusal> {
         let (pod, resource) = (resolved(pod, "10.0.0.1"), resource.parse().unwrap());
         let assignment = bound("identity", None);
-        let request = Request { pod: &pod, assignment: &assignment, tenant: None, resource: &resource, bypass_cache };
+        let request = Request {
+            pod: &pod,
+            assignment: &assignment,
+            tenant: None,
+            resource: &resource,
+            bypass_cache,
+        };
         self.cache.get(request).await
     }
 
@@ -111,11 +126,19 @@ impl Fixture {
 }
 
 fn outage() -> Failure {
-    Failure::Unavailable { description: "503".to_owned(), retry_after: None, throttled: false }
+    Failure::Unavailable {
+        description: "503".to_owned(),
+        retry_after: None,
+        throttled: false,
+    }
 }
 
 fn refusal() -> Failure {
-    Failure::Refused { error: "invalid_client".to_owned(), description: "no".to_owned(), stale_credential: false }
+    Failure::Refused {
+        error: "invalid_client".to_owned(),
+        description: "no".to_owned(),
+        stale_credential: false,
+    }
 }
 
 const VAULT: &str = "https://vault.azure.net";
@@ -126,7 +149,12 @@ async fn two_hundred_requests_at_once_cost_one_call() {
     let mut tasks = tokio::task::JoinSet::new();
     for pod in 0..200 {
         let fixture = Arc::clone(&fixture);
-        tasks.spawn(async move { fixture.get_as(&format!("pod-{pod}"), VAULT, false).await.is_ok() });
+        tasks.spawn(async move {
+            fixture
+                .get_as(&format!("pod-{pod}"), VAULT, false)
+                .await
+                .is_ok()
+        });
     }
     assert!(tasks.join_all().await.into_iter().all(|good| good));
     assert_eq!(fixture.authority.calls(), 1);
@@ -139,10 +167,18 @@ async fn a_token_is_served_until_it_ends_through_an_outage_of_24_hours() {
     fixture.authority.fails(outage());
     for _ in 0..(24 * 60 - 1) {
         advance(Duration::from_secs(60)).await;
-        assert_eq!(fixture.token(VAULT).await, first, "at {} s", fixture.clock.now() - START);
+        assert_eq!(
+            fixture.token(VAULT).await,
+            first,
+            "at {} s",
+            fixture.clock.now() - START
+        );
     }
     advance(Duration::from_secs(61)).await;
-    assert!(matches!(fixture.get(VAULT).await, Err(Refusal::Upstream(_))), "an ended token must not be served");
+    assert!(
+        matches!(fixture.get(VAULT).await, Err(Refusal::Upstream(_))),
+        "an ended token must not be served"
+    );
     fixture.authority.fails(None);
     advance(Duration::from_secs(90)).await;
     assert_ne!(fixture.token(VAULT).await, first);
@@ -155,7 +191,10 @@ async fn a_token_is_never_served_at_or_after_its_end() {
     fixture.authority.fails(outage());
     let end = fixture.get(VAULT).await.unwrap().expires_on();
     advance(Duration::from_secs(end - fixture.clock.now() - 1)).await;
-    assert_eq!(fixture.body(&fixture.get(VAULT).await.unwrap(), "expires_in"), "1");
+    assert_eq!(
+        fixture.body(&fixture.get(VAULT).await.unwrap(), "expires_in"),
+        "1"
+    );
     advance(Duration::from_secs(1)).await;
     assert!(fixture.get(VAULT).await.is_err());
 }
@@ -198,12 +237,19 @@ async fn a_failure_is_not_repeated_before_its_pause_and_the_pause_grows() {
 async fn retry_after_is_obeyed_and_told() {
     let fixture = fixture(DAY);
     let wait = Duration::from_secs(30);
-    fixture.authority.fails(Failure::Unavailable { description: "429".to_owned(), retry_after: Some(wait), throttled: true });
+    fixture.authority.fails(Failure::Unavailable {
+        description: "429".to_owned(),
+        retry_after: Some(wait),
+        throttled: true,
+    });
     fixture.get(VAULT).await.unwrap_err();
     advance(Duration::from_secs(10)).await;
     let told = fixture.get(VAULT).await.unwrap_err();
-    assert!(matches!(told, Refusal::Upstream(Failure::Unavailable { retry_after: Some(left), throttled: true, .. })
-        if left <= Duration::from_secs(20) && left > Duration::from_secs(19)), "{told:?}");
+    assert!(
+        matches!(told, Refusal::Upstream(Failure::Unavailable { retry_after: Some(left), throttled: true, .. })
+        if left <= Duration::from_secs(20) && left > Duration::from_secs(19)),
+        "{told:?}"
+    );
     assert_eq!(fixture.authority.calls(), 1);
 }
 
@@ -258,24 +304,63 @@ async fn bypass_cache_fetches_anew_at_most_once_a_minute() {
 
 #[tokio::test(start_paused = true)]
 async fn one_pod_can_fill_its_own_share_and_nobody_elses() {
-    let fixture = fixture_with(DAY, Bounds { entries_per_pod: 5, ..Bounds::default() }, None);
+    let fixture = fixture_with(
+        DAY,
+        Bounds {
+            entries_per_pod: 5,
+            ..Bounds::default()
+        },
+        None,
+    );
     for number in 0..5 {
-        fixture.get_as("greedy", &format!("https://{number}.example"), false).await.unwrap();
+        fixture
+            .get_as("greedy", &format!("https://{number}.example"), false)
+            .await
+            .unwrap();
     }
-    let over = fixture.get_as("greedy", "https://6.example", false).await.unwrap_err();
+    let over = fixture
+        .get_as("greedy", "https://6.example", false)
+        .await
+        .unwrap_err();
     assert!(matches!(over, Refusal::TooMany { .. }));
-    assert!(fixture.get_as("greedy", "https://0.example", false).await.is_ok(), "what it has it keeps");
-    assert!(fixture.get_as("modest", "https://6.example", false).await.is_ok());
+    assert!(
+        fixture
+            .get_as("greedy", "https://0.example", false)
+            .await
+            .is_ok(),
+        "what it has it keeps"
+    );
+    assert!(
+        fixture
+            .get_as("modest", "https://6.example", false)
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_pod_cannot_call_the_authority_without_bound() {
-    let fixture = fixture_with(DAY, Bounds { burst_per_pod: 3, per_second_per_pod: 1, ..Bounds::default() }, None);
+    let fixture = fixture_with(
+        DAY,
+        Bounds {
+            burst_per_pod: 3,
+            per_second_per_pod: 1,
+            ..Bounds::default()
+        },
+        None,
+    );
     fixture.authority.fails(outage());
     for number in 0..10 {
-        fixture.get_as("greedy", &format!("https://{number}.example"), false).await.unwrap_err();
+        fixture
+            .get_as("greedy", &format!("https://{number}.example"), false)
+            .await
+            .unwrap_err();
     }
-    assert!(fixture.authority.calls() <= 5, "{}", fixture.authority.calls());
+    assert!(
+        fixture.authority.calls() <= 5,
+        "{}",
+        fixture.authority.calls()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -283,21 +368,47 @@ async fn a_changed_identity_takes_its_tokens_with_it_at_once() {
     let fixture = fixture(DAY);
     fixture.token(VAULT).await;
     assert_eq!(fixture.cache.len(), 1);
-    fixture.cache.forget(&Change::Identity(ObjectRef::new("default", "another")));
+    fixture
+        .cache
+        .forget(&Change::Identity(ObjectRef::new("default", "another")));
     assert_eq!(fixture.cache.len(), 1);
-    fixture.cache.forget(&Change::Identity(ObjectRef::new("default", "identity")));
+    fixture
+        .cache
+        .forget(&Change::Identity(ObjectRef::new("default", "identity")));
     assert!(fixture.cache.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn another_edition_of_a_secret_is_another_key() {
-    let secret = |text: &str| Some(SecretData::new(BTreeMap::from([("clientSecret".to_owned(), text.into())])));
+    let secret = |text: &str| {
+        Some(SecretData::new(BTreeMap::from([(
+            "clientSecret".to_owned(),
+            text.into(),
+        )])))
+    };
     let pod = resolved("pod", "10.0.0.1");
     let resource = VAULT.parse().unwrap();
-    let key = |assignment: &Assignment| Key::of(Request { pod: &pod, assignment, tenant: None, resource: &resource, bypass_cache: false });
-    assert_ne!(key(&bound("identity", secret("old"))), key(&bound("identity", secret("new"))));
-    assert_eq!(key(&bound("identity", secret("old"))), key(&bound("identity", secret("old"))));
-    assert_ne!(key(&node(Selector::Unspecified)), key(&bound("identity", None)));
+    let key = |assignment: &Assignment| {
+        Key::of(Request {
+            pod: &pod,
+            assignment,
+            tenant: None,
+            resource: &resource,
+            bypass_cache: false,
+        })
+    };
+    assert_ne!(
+        key(&bound("identity", secret("old"))),
+        key(&bound("identity", secret("new")))
+    );
+    assert_eq!(
+        key(&bound("identity", secret("old"))),
+        key(&bound("identity", secret("old")))
+    );
+    assert_ne!(
+        key(&node(Selector::Unspecified)),
+        key(&bound("identity", None))
+    );
 }
 
 /// A cache plugin that answers as it is told.
@@ -323,8 +434,15 @@ impl CachePolicy for Told {
 
 #[tokio::test(start_paused = true)]
 async fn a_plugin_cannot_lengthen_a_tokens_life() {
-    let plan = |_: &Times| Plan { refresh_at: u64::MAX, fresh_until: u64::MAX, keep_until: u64::MAX };
-    let told = Told { key: Some(String::new()), plan };
+    let plan = |_: &Times| Plan {
+        refresh_at: u64::MAX,
+        fresh_until: u64::MAX,
+        keep_until: u64::MAX,
+    };
+    let told = Told {
+        key: Some(String::new()),
+        plan,
+    };
     let fixture = fixture_with(HOUR, Bounds::default(), Some(Arc::new(told)));
     fixture.token(VAULT).await;
     advance(Duration::from_secs(HOUR + 1)).await;
@@ -334,8 +452,16 @@ async fn a_plugin_cannot_lengthen_a_tokens_life() {
 
 #[tokio::test(start_paused = true)]
 async fn a_plugin_can_keep_tokens_from_being_kept() {
-    let plan = |times: &Times| Plan { refresh_at: times.expires, fresh_until: times.expires, keep_until: times.expires };
-    let fixture = fixture_with(HOUR, Bounds::default(), Some(Arc::new(Told { key: None, plan })));
+    let plan = |times: &Times| Plan {
+        refresh_at: times.expires,
+        fresh_until: times.expires,
+        keep_until: times.expires,
+    };
+    let fixture = fixture_with(
+        HOUR,
+        Bounds::default(),
+        Some(Arc::new(Told { key: None, plan })),
+    );
     assert_ne!(fixture.token(VAULT).await, fixture.token(VAULT).await);
 }
 
@@ -348,7 +474,10 @@ async fn a_body_has_only_strings_and_counts_down() {
         serde_json::from_slice(&held.body(fixture.clock.now())).unwrap();
     assert!(body.values().all(serde_json::Value::is_string), "{body:?}");
     assert_eq!(body["expires_in"], "3540");
-    assert_eq!(body["expires_on"].as_str(), Some((START + HOUR).to_string().as_str()));
+    assert_eq!(
+        body["expires_on"].as_str(),
+        Some((START + HOUR).to_string().as_str())
+    );
     assert_eq!(body["resource"], VAULT);
     assert_eq!(body["token_type"], "Bearer");
 }

@@ -121,10 +121,16 @@ impl Plugins {
     fn check(&self) -> Result<(), String> {
         for (kind, plugins) in [("credential", &self.credential), ("cache", &self.cache)] {
             if plugins.len() > 1 {
-                return Err(format!("{kind}: {} plugins, at most one can answer", plugins.len()));
+                return Err(format!(
+                    "{kind}: {} plugins, at most one can answer",
+                    plugins.len()
+                ));
             }
             if let Some(plugin) = plugins.iter().find(|plugin| plugin.on_failure.is_some()) {
-                return Err(format!("{kind}/{}: onFailure is for policies only", plugin.name));
+                return Err(format!(
+                    "{kind}/{}: onFailure is for policies only",
+                    plugin.name
+                ));
             }
         }
         let mut names = std::collections::BTreeSet::new();
@@ -138,7 +144,10 @@ impl Plugins {
     }
 
     fn all(&self) -> impl Iterator<Item = &Plugin> {
-        self.policy.iter().chain(&self.credential).chain(&self.cache)
+        self.policy
+            .iter()
+            .chain(&self.credential)
+            .chain(&self.cache)
     }
 }
 
@@ -146,9 +155,15 @@ impl Plugin {
     fn check(&self) -> Result<(), String> {
         let named = !self.name.is_empty()
             && self.name.len() <= 63
-            && self.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+            && self
+                .name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
         if !named {
-            return Err(format!("name {:?}: 1 to 63 letters, digits, '-', '.' and '_'", self.name));
+            return Err(format!(
+                "name {:?}: 1 to 63 letters, digits, '-', '.' and '_'",
+                self.name
+            ));
         }
         let source = &self.component;
         match (&source.builtin, &source.file, &source.sha256) {
@@ -167,7 +182,9 @@ impl Plugin {
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    super::seconds_or_unit(&text).map(Some).map_err(serde::de::Error::custom)
+    super::seconds_or_unit(&text)
+        .map(Some)
+        .map_err(serde::de::Error::custom)
 }
 
 fn empty() -> Value {

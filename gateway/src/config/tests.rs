@@ -25,25 +25,42 @@ fn the_old_gateways_flags_keep_their_names() {
     ])
     .unwrap();
     let rules = config.assignment_rules();
-    assert_eq!((rules.mode, rules.namespaced, rules.wait), (Mode::Managed, false, Duration::from_secs(8)));
+    assert_eq!(
+        (rules.mode, rules.namespaced, rules.wait),
+        (Mode::Managed, false, Duration::from_secs(8))
+    );
     assert!(config.block_instance_metadata && !config.metadata_header_required);
 }
 
 #[test]
 fn the_old_defaults_of_100_seconds_are_cut_to_what_sdks_wait() {
-    let config = parse(&["--retry-attempts-for-created=16", "--retry-attempts-for-assigned=4"]).unwrap();
+    let config = parse(&[
+        "--retry-attempts-for-created=16",
+        "--retry-attempts-for-assigned=4",
+    ])
+    .unwrap();
     assert_eq!(config.assignment_rules().wait, LONGEST_WAIT);
 }
 
 #[test]
 fn binding_across_namespaces_is_off_unless_asked_for() {
     assert!(parse(&[]).unwrap().assignment_rules().namespaced);
-    assert!(parse(&["--forceNamespaced"]).unwrap().assignment_rules().namespaced);
+    assert!(
+        parse(&["--forceNamespaced"])
+            .unwrap()
+            .assignment_rules()
+            .namespaced
+    );
 }
 
 #[test]
 fn an_authority_that_is_no_https_url_is_refused() {
-    for text in ["http://login.example/", "login.example", "https://user@login.example/", "https://login.example/?a=b"] {
+    for text in [
+        "http://login.example/",
+        "login.example",
+        "https://user@login.example/",
+        "https://login.example/?a=b",
+    ] {
         assert!(parse(&[&format!("--authority={text}")]).is_err(), "{text}");
     }
 }
@@ -56,9 +73,19 @@ fn a_mistyped_flag_is_answered_with_the_right_one() {
 
 #[test]
 fn the_metadata_address_and_the_listeners_own_are_served_hosts() {
-    let hosts = parse(&["--allowed-hosts=imds.local"]).unwrap().hosts("127.0.0.1:2579".parse().unwrap());
-    for host in ["169.254.169.254", "169.254.169.254:80", "127.0.0.1:2579", "imds.local"] {
-        assert!(hosts.iter().any(|known| known == host), "{host} in {hosts:?}");
+    let hosts = parse(&["--allowed-hosts=imds.local"])
+        .unwrap()
+        .hosts("127.0.0.1:2579".parse().unwrap());
+    for host in [
+        "169.254.169.254",
+        "169.254.169.254:80",
+        "127.0.0.1:2579",
+        "imds.local",
+    ] {
+        assert!(
+            hosts.iter().any(|known| known == host),
+            "{host} in {hosts:?}"
+        );
     }
 }
 

@@ -48,7 +48,8 @@ impl Certificates {
         })?;
         let key = self.key(principal, secret).await?;
         let asked = plugin.acquire(&question(principal, resource), key).await;
-        self.metrics.plugin_call(plugin.name(), "credential", &asked);
+        self.metrics
+            .plugin_call(plugin.name(), "credential", &asked);
         match asked {
             Ok(Ok(token)) => Ok(Token {
                 access_token: token.access_token.secret().to_owned().into(),

@@ -37,7 +37,9 @@ pub(super) struct Parts {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum KeyError {
     /// The key is not in the Secret.
-    #[error("key `certificate` is missing; put the PFX (PKCS#12) or PEM file there, and its password under `password`")]
+    #[error(
+        "key `certificate` is missing; put the PFX (PKCS#12) or PEM file there, and its password under `password`"
+    )]
     Missing,
     /// Too long to be one.
     #[error("key `certificate` holds {0} bytes, more than a certificate with its chain has")]
@@ -58,7 +60,9 @@ pub enum KeyError {
     #[error("there are {0} private keys in it; export exactly one")]
     SeveralKeys(usize),
     /// Not an RSA key of 2048 bits or more.
-    #[error("the private key is no RSA key of at least 2048 bits, which Microsoft Entra ID asks for")]
+    #[error(
+        "the private key is no RSA key of at least 2048 bits, which Microsoft Entra ID asks for"
+    )]
     NotRsa,
     /// No certificate has the key.
     #[error("none of its {0} certificates belongs to its private key")]
@@ -152,7 +156,10 @@ impl SigningKey for CertificateKey {
     }
 }
 
-fn thumbprint<const N: usize>(algorithm: &'static aws_lc_rs::digest::Algorithm, der: &[u8]) -> [u8; N] {
+fn thumbprint<const N: usize>(
+    algorithm: &'static aws_lc_rs::digest::Algorithm,
+    der: &[u8],
+) -> [u8; N] {
     let mut bytes = [0; N];
     bytes.copy_from_slice(digest(algorithm, der).as_ref());
     bytes
@@ -193,13 +200,15 @@ fn issuer_of(der: &[u8], others: &[Vec<u8>]) -> Option<usize> {
     if certificate.issuer() == certificate.subject() {
         return None;
     }
-    others.iter().position(|other| {
-        parse(other).is_some_and(|other| other.subject() == certificate.issuer())
-    })
+    others
+        .iter()
+        .position(|other| parse(other).is_some_and(|other| other.subject() == certificate.issuer()))
 }
 
 fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
-    X509Certificate::from_der(der).ok().map(|(_, certificate)| certificate)
+    X509Certificate::from_der(der)
+        .ok()
+        .map(|(_, certificate)| certificate)
 }
 
 #[cfg(test)]

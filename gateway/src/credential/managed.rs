@@ -18,8 +18,8 @@ pub(super) async fn fetch(
     identity: &Identity,
     resource: &Resource,
 ) -> Result<Token, Failure> {
-    let selector =
-        upstream(identity).ok_or_else(|| refused("the identity has neither client nor resource id"))?;
+    let selector = upstream(identity)
+        .ok_or_else(|| refused("the identity has neither client nor resource id"))?;
     imds.token(&selector, resource)
         .await
         .map_err(|failure| not_on_node(identity, failure))

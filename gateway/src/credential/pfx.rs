@@ -26,9 +26,9 @@ pub(super) fn read(file: &[u8], password: &str) -> Result<Parts, KeyError> {
 fn explain(error: &Error) -> KeyError {
     KeyError::Pfx(match error {
         Error::MacError(_) => "the password is wrong (key `password` of the Secret)".to_owned(),
-        Error::UnsupportedEncryptionScheme | Error::UnsupportedMacAlgorithm => format!(
-            "{error}; export it again with PBES2 (AES-256, SHA-256), 3DES or RC2-40"
-        ),
+        Error::UnsupportedEncryptionScheme | Error::UnsupportedMacAlgorithm => {
+            format!("{error}; export it again with PBES2 (AES-256, SHA-256), 3DES or RC2-40")
+        }
         Error::DerError(_) => "it is neither PKCS#12 nor PEM, or it is cut short".to_owned(),
         other => other.to_string(),
     })

@@ -52,11 +52,20 @@ fn client_secret<'a>(
     let value = secret
         .get(KEY)
         .or_else(|| secret.iter().next().map(|(_, value)| value))
-        .ok_or_else(|| refused(format!("Secret {name} is empty; put the client secret under the key {KEY}")))?;
-    let text = std::str::from_utf8(value)
-        .map_err(|_| refused(format!("Secret {name} holds no text; is it a certificate (type 2)?")))?;
+        .ok_or_else(|| {
+            refused(format!(
+                "Secret {name} is empty; put the client secret under the key {KEY}"
+            ))
+        })?;
+    let text = std::str::from_utf8(value).map_err(|_| {
+        refused(format!(
+            "Secret {name} holds no text; is it a certificate (type 2)?"
+        ))
+    })?;
     match text.trim_end_matches(['\r', '\n']) {
-        "" => Err(refused(format!("the client secret in Secret {name} is empty"))),
+        "" => Err(refused(format!(
+            "the client secret in Secret {name} is empty"
+        ))),
         text => Ok(text),
     }
 }

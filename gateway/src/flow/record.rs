@@ -109,9 +109,11 @@ impl Record {
     }
 
     fn identity(&self) -> Option<String> {
-        self.identity.as_ref().map(|assignment| match assignment.whose() {
-            Whose::Bound { identity, .. } => identity.object.to_string(),
-            Whose::Node(_) => "(the node's own)".to_owned(),
-        })
+        self.identity
+            .as_ref()
+            .map(|assignment| match assignment.whose() {
+                Whose::Bound { identity, .. } => identity.object.to_string(),
+                Whose::Node(_) => "(the node's own)".to_owned(),
+            })
     }
 }

@@ -68,11 +68,14 @@ fn check(segment: &str) -> Result<(), &'static str> {
     if segment.ends_with('.') {
         return Err("the path has a segment that ends in a dot");
     }
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
     if segment.bytes().all(plain) {
         Ok(())
     } else {
-        Err("the path has a character that no metadata path has (an escape, a backslash, a semicolon…)")
+        Err(
+            "the path has a character that no metadata path has (an escape, a backslash, a semicolon…)",
+        )
     }
 }
 

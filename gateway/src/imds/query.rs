@@ -23,7 +23,10 @@ impl Query {
         for part in raw.split('&').filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             let (name, value) = (decode(name)?, decode(value)?);
-            if pairs.iter().any(|(other, _)| other.eq_ignore_ascii_case(&name)) {
+            if pairs
+                .iter()
+                .any(|(other, _)| other.eq_ignore_ascii_case(&name))
+            {
                 return Err(format!("the parameter {name} is there twice"));
             }
             pairs.push((name, value));

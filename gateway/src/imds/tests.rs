@@ -36,8 +36,16 @@ fn refused(request: http::request::Builder) -> Refusal {
 
 #[test]
 fn the_probe_without_the_header_is_answered_first_whatever_else_is_wrong_with_it() {
-    for target in [PATH, "/metadata/identity/oauth2/token?client_id=%zz", "//metadata/identity/oauth2/token?a=1&a=2"] {
-        assert_eq!(refused(Request::get(target)), Refusal::NoMetadataHeader, "{target}");
+    for target in [
+        PATH,
+        "/metadata/identity/oauth2/token?client_id=%zz",
+        "//metadata/identity/oauth2/token?a=1&a=2",
+    ] {
+        assert_eq!(
+            refused(Request::get(target)),
+            Refusal::NoMetadataHeader,
+            "{target}"
+        );
     }
 }
 
@@ -47,7 +55,9 @@ fn the_metadata_header_is_exactly_true_and_there_once() {
         let request = Request::get(PATH).header("Metadata", value);
         assert_eq!(refused(request), Refusal::NoMetadataHeader, "{value}");
     }
-    let twice = Request::get(PATH).header("Metadata", "true").header("metadata", "true");
+    let twice = Request::get(PATH)
+        .header("Metadata", "true")
+        .header("metadata", "true");
     assert_eq!(refused(twice), Refusal::NoMetadataHeader);
 }
 
@@ -80,13 +90,21 @@ fn imdsv2_does_not_exist_with_and_without_the_header() {
 
 #[test]
 fn the_allow_list_of_other_metadata_is_served() {
-    for path in ["/metadata/instance", "/metadata/instance/compute/location", "/Metadata/versions", "/metadata/identity/info"] {
+    for path in [
+        "/metadata/instance",
+        "/metadata/instance/compute/location",
+        "/Metadata/versions",
+        "/metadata/identity/info",
+    ] {
         assert!(matches!(ask(path), Ok(Question::Metadata(_))), "{path}");
     }
     let mut rules = rules();
     rules.block_instance_metadata = true;
     let request = get("/metadata/instance/compute").body(()).unwrap();
-    assert_eq!(parse(&request, &rules), Err(Refusal::InstanceMetadataBlocked));
+    assert_eq!(
+        parse(&request, &rules),
+        Err(Refusal::InstanceMetadataBlocked)
+    );
 }
 
 #[test]
@@ -96,30 +114,60 @@ fn proxies_and_tunnels_are_refused() {
     let connect = Request::connect("169.254.169.254:80").header("Metadata", "true");
     assert!(matches!(refused(connect), Refusal::BadRequest(_)));
     let forwarded = get(PATH).header("X-Forwarded-For", "10.0.0.1");
-    assert!(matches!(refused(forwarded), Refusal::BadRequest(text) if text.contains("X-Forwarded-For")));
+    assert!(
+        matches!(refused(forwarded), Refusal::BadRequest(text) if text.contains("X-Forwarded-For"))
+    );
 }
 
 #[test]
 fn only_the_metadata_services_own_host_is_served() {
-    let request = |host: &str| Request::get(PATH).header("Metadata", "true").header(HOST, host);
-    for host in ["evil.example", "169.254.169.254.evil.example", "169.254.169.254:81", ""] {
-        assert!(matches!(refused(request(host)), Refusal::BadRequest(_)), "{host}");
+    let request = |host: &str| {
+        Request::get(PATH)
+            .header("Metadata", "true")
+            .header(HOST, host)
+    };
+    for host in [
+        "evil.example",
+        "169.254.169.254.evil.example",
+        "169.254.169.254:81",
+        "",
+    ] {
+        assert!(
+            matches!(refused(request(host)), Refusal::BadRequest(_)),
+            "{host}"
+        );
     }
     let twice = request("169.254.169.254").header(HOST, "169.254.169.254");
     assert!(matches!(refused(twice), Refusal::BadRequest(_)));
     let missing = Request::get(PATH).header("Metadata", "true");
-    assert!(matches!(refused(missing), Refusal::BadRequest(_)), "HTTP/1.1 asks for one");
+    assert!(
+        matches!(refused(missing), Refusal::BadRequest(_)),
+        "HTTP/1.1 asks for one"
+    );
 }
 
 #[test]
 fn other_methods_and_bodies_are_refused() {
-    for method in [Method::POST, Method::PUT, Method::DELETE, Method::HEAD, Method::OPTIONS, Method::TRACE] {
+    for method in [
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::HEAD,
+        Method::OPTIONS,
+        Method::TRACE,
+    ] {
         let request = get(PATH).method(method.clone());
-        assert_eq!(refused(request), Refusal::MethodNotAllowed(method.to_string()));
+        assert_eq!(
+            refused(request),
+            Refusal::MethodNotAllowed(method.to_string())
+        );
     }
     for header in [("content-length", "3"), ("transfer-encoding", "chunked")] {
         let request = get(PATH).header(header.0, header.1);
-        assert!(matches!(refused(request), Refusal::BadRequest(_)), "{header:?}");
+        assert!(
+            matches!(refused(request), Refusal::BadRequest(_)),
+            "{header:?}"
+        );
     }
 }
 
@@ -130,11 +178,26 @@ fn each_way_to_name_an_identity_is_understood() {
     let by = |query: String| token(&format!("{RESOURCE}&{query}")).unwrap().selector;
     assert_eq!(token(RESOURCE).unwrap().selector, Selector::Unspecified);
     assert_eq!(by("client_id=".to_owned()), Selector::Unspecified);
-    assert_eq!(by(format!("client_id={guid}")), Selector::ClientId(guid.parse().unwrap()));
-    assert_eq!(by(format!("client_id={}", guid.to_uppercase())), Selector::ClientId(guid.parse().unwrap()));
-    assert_eq!(by(format!("object_id={guid}")), Selector::ObjectId(guid.parse().unwrap()));
-    assert_eq!(by(format!("msi_res_id={arm}")), by(format!("mi_res_id={arm}")));
-    assert_eq!(by(format!("msi_res_id={arm}&mi_res_id={arm}")), Selector::ResourceId(arm.parse().unwrap()));
+    assert_eq!(
+        by(format!("client_id={guid}")),
+        Selector::ClientId(guid.parse().unwrap())
+    );
+    assert_eq!(
+        by(format!("client_id={}", guid.to_uppercase())),
+        Selector::ClientId(guid.parse().unwrap())
+    );
+    assert_eq!(
+        by(format!("object_id={guid}")),
+        Selector::ObjectId(guid.parse().unwrap())
+    );
+    assert_eq!(
+        by(format!("msi_res_id={arm}")),
+        by(format!("mi_res_id={arm}"))
+    );
+    assert_eq!(
+        by(format!("msi_res_id={arm}&mi_res_id={arm}")),
+        Selector::ResourceId(arm.parse().unwrap())
+    );
 }
 
 #[test]
@@ -155,12 +218,18 @@ fn a_malformed_parameter_is_named() {
         ("resource=x&msi_res_id=/subscriptions/x", "msi_res_id"),
     ] {
         let error = token(query).unwrap_err();
-        assert!(matches!(error, Refusal::BadRequest(_)) && error.to_string().contains(name), "{query}: {error}");
+        assert!(
+            matches!(error, Refusal::BadRequest(_)) && error.to_string().contains(name),
+            "{query}: {error}"
+        );
     }
 }
 
 #[test]
 fn what_msal_may_add_one_day_is_ignored_and_never_forwarded() {
-    let question = token(&format!("{RESOURCE}&xms_cc=CP1&token_sha256_to_refresh=00&authority=evil")).unwrap();
+    let question = token(&format!(
+        "{RESOURCE}&xms_cc=CP1&token_sha256_to_refresh=00&authority=evil"
+    ))
+    .unwrap();
     assert_eq!(question, token(RESOURCE).unwrap());
 }

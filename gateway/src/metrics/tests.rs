@@ -33,6 +33,10 @@ fn callers_cannot_make_new_series() {
             elapsed: Duration::from_micros(300),
         });
     }
-    let series = metrics.render().lines().filter(|line| line.contains("duration_seconds_count")).count();
+    let series = metrics
+        .render()
+        .lines()
+        .filter(|line| line.contains("duration_seconds_count"))
+        .count();
     assert!(series <= MAX_NAMESPACES + 1, "{series}");
 }

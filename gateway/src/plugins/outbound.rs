@@ -19,7 +19,11 @@ impl Outbound for HttpOutbound {
         max_body: usize,
     ) -> Result<OutboundResponse, OutboundError> {
         let bounds = Bounds { deadline, max_body };
-        let response = self.0.send(to_http(request)?, bounds).await.map_err(failed)?;
+        let response = self
+            .0
+            .send(to_http(request)?, bounds)
+            .await
+            .map_err(failed)?;
         let (parts, body) = response.into_parts();
         let headers = parts
             .headers

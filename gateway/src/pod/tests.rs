@@ -25,14 +25,21 @@ async fn the_one_live_pod_with_the_address_is_the_caller() {
     let world = world();
     world.apply(Object::Pod(pod("a", "x", IP)));
     world.apply(Object::Pod(pod("a", "y", "10.0.0.8")));
-    assert_eq!(resolve(&world, ip(), soon()).await.unwrap().pod().object, ObjectRef::new("a", "x"));
+    assert_eq!(
+        resolve(&world, ip(), soon()).await.unwrap().pod().object,
+        ObjectRef::new("a", "x")
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_ipv4_mapped_source_address_is_the_same_address() {
     let world = world();
     world.apply(Object::Pod(pod("a", "x", IP)));
-    assert!(resolve(&world, "::ffff:10.0.0.7".parse().unwrap(), soon()).await.is_ok());
+    assert!(
+        resolve(&world, "::ffff:10.0.0.7".parse().unwrap(), soon())
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -64,7 +71,15 @@ async fn two_live_pods_on_one_address_get_nobody_a_token_until_one_is_gone() {
     let refused = resolve(&world, ip(), soon()).await.unwrap_err();
     assert_eq!(refused, Refusal::AmbiguousPod { ip: ip(), pods: 2 });
     world.remove(&ObjectKey::Pod(ObjectRef::new("a", "ending")));
-    assert_eq!(resolve(&world, ip(), soon()).await.unwrap().pod().object.name, "next");
+    assert_eq!(
+        resolve(&world, ip(), soon())
+            .await
+            .unwrap()
+            .pod()
+            .object
+            .name,
+        "next"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -85,17 +100,30 @@ async fn an_address_that_changed_hands_during_the_request_gets_no_token() {
     let mut reborn = pod("a", "x", IP);
     reborn.uid = PodUid("another uid".into());
     world.apply(Object::Pod(reborn));
-    assert_eq!(resolved.recheck(&world), Err(Refusal::PodChanged { ip: ip() }));
+    assert_eq!(
+        resolved.recheck(&world),
+        Err(Refusal::PodChanged { ip: ip() })
+    );
     world.remove(&ObjectKey::Pod(ObjectRef::new("a", "x")));
-    assert_eq!(resolved.recheck(&world), Err(Refusal::PodChanged { ip: ip() }));
+    assert_eq!(
+        resolved.recheck(&world),
+        Err(Refusal::PodChanged { ip: ip() })
+    );
 }
 
 /// What may happen to the pods of a node.
 #[derive(Clone, Debug)]
 enum Event {
     /// This pod is here, with this edition of itself at this address.
-    Apply { name: u8, uid: u8, ip: u8, addressable: bool },
-    Remove { name: u8 },
+    Apply {
+        name: u8,
+        uid: u8,
+        ip: u8,
+        addressable: bool,
+    },
+    Remove {
+        name: u8,
+    },
 }
 
 fn event() -> impl Strategy<Value = Event> {

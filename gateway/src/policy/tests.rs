@@ -19,7 +19,11 @@ struct Told {
 
 impl Told {
     fn new(pure: bool, answer: fn() -> Result<Verdict, PluginError>) -> Arc<Self> {
-        Arc::new(Self { answer, pure, calls: AtomicUsize::new(0) })
+        Arc::new(Self {
+            answer,
+            pure,
+            calls: AtomicUsize::new(0),
+        })
     }
 
     fn calls(&self) -> usize {
@@ -60,9 +64,17 @@ fn question() -> TokenQuestion {
 }
 
 async fn judge(plugins: &[(Arc<Told>, OnFailure)]) -> Result<Allowed, Refusal> {
-    let plugins = plugins.iter().map(|(plugin, on_failure)| (Arc::clone(plugin) as _, *on_failure));
+    let plugins = plugins
+        .iter()
+        .map(|(plugin, on_failure)| (Arc::clone(plugin) as _, *on_failure));
     let chain = Chain::new(plugins, Arc::default());
-    let judged = chain.judge(&World::new(rules()), &resolved("pod", "10.0.0.1"), &question()).await;
+    let judged = chain
+        .judge(
+            &World::new(rules()),
+            &resolved("pod", "10.0.0.1"),
+            &question(),
+        )
+        .await;
     judged.map(|judgement| judgement.allowed().clone())
 }
 
@@ -80,8 +92,19 @@ async fn an_empty_chain_and_one_that_passes_leave_it_to_the_bindings() {
 async fn the_first_answer_but_pass_ends_the_chain() {
     let after = Told::new(true, || Ok(Verdict::Bypass));
     let deny = Told::new(true, || Ok(Verdict::Deny("no".to_owned())));
-    let judged = judge(&[pass(), (deny, OnFailure::Deny), (Arc::clone(&after), OnFailure::Deny)]).await;
-    assert_eq!(judged, Err(Refusal::Denied { plugin: "told".to_owned(), reason: "no".to_owned() }));
+    let judged = judge(&[
+        pass(),
+        (deny, OnFailure::Deny),
+        (Arc::clone(&after), OnFailure::Deny),
+    ])
+    .await;
+    assert_eq!(
+        judged,
+        Err(Refusal::Denied {
+            plugin: "told".to_owned(),
+            reason: "no".to_owned()
+        })
+    );
     assert_eq!(after.calls(), 0);
     assert_eq!(judge(&[(after, OnFailure::Deny)]).await, Ok(Allowed::Node));
 }
@@ -91,17 +114,30 @@ async fn restrictions_only_ever_narrow() {
     let both = Told::new(true, || Ok(restrict(&[A, B])));
     let one = Told::new(true, || Ok(restrict(&[B])));
     let none = Told::new(true, || Ok(restrict(&[])));
-    let (both, one, none) = ((both, OnFailure::Deny), (one, OnFailure::Deny), (none, OnFailure::Deny));
+    let (both, one, none) = (
+        (both, OnFailure::Deny),
+        (one, OnFailure::Deny),
+        (none, OnFailure::Deny),
+    );
     let only_b = Ok(Allowed::Restricted(vec![B.parse().unwrap()]));
     assert_eq!(judge(&[both.clone(), one.clone()]).await, only_b);
     assert_eq!(judge(&[one, both.clone()]).await, only_b);
-    assert!(matches!(judge(&[both, none]).await, Err(Refusal::Denied { .. })));
+    assert!(matches!(
+        judge(&[both, none]).await,
+        Err(Refusal::Denied { .. })
+    ));
 }
 
 #[tokio::test]
 async fn a_plugin_that_fails_denies_unless_its_operator_said_skip() {
-    assert!(matches!(judge(&[(Told::new(true, broken), OnFailure::Deny)]).await, Err(Refusal::PolicyFailed { .. })));
-    assert_eq!(judge(&[(Told::new(true, broken), OnFailure::Skip), pass()]).await, Ok(Allowed::Bound));
+    assert!(matches!(
+        judge(&[(Told::new(true, broken), OnFailure::Deny)]).await,
+        Err(Refusal::PolicyFailed { .. })
+    ));
+    assert_eq!(
+        judge(&[(Told::new(true, broken), OnFailure::Skip), pass()]).await,
+        Ok(Allowed::Bound)
+    );
 }
 
 #[tokio::test]
@@ -114,12 +150,21 @@ async fn a_pure_plugin_is_asked_once_until_something_it_was_told_changes() {
         chain.judge(&world, &pod, &question()).await.unwrap();
     }
     assert_eq!(told.calls(), 1);
-    let other = TokenQuestion { resource: "https://storage.azure.com".parse().unwrap(), ..question() };
+    let other = TokenQuestion {
+        resource: "https://storage.azure.com".parse().unwrap(),
+        ..question()
+    };
     chain.judge(&world, &pod, &other).await.unwrap();
     assert_eq!(told.calls(), 2, "another request");
-    chain.judge(&world, &resolved("other", "10.0.0.2"), &question()).await.unwrap();
+    chain
+        .judge(&world, &resolved("other", "10.0.0.2"), &question())
+        .await
+        .unwrap();
     assert_eq!(told.calls(), 3, "another pod");
-    world.apply(Object::Exception(ObjectRef::new("default", "e"), [("a".to_owned(), "b".to_owned())].into()));
+    world.apply(Object::Exception(
+        ObjectRef::new("default", "e"),
+        [("a".to_owned(), "b".to_owned())].into(),
+    ));
     chain.judge(&world, &pod, &question()).await.unwrap();
     assert_eq!(told.calls(), 4, "another exception");
 }
@@ -128,7 +173,10 @@ async fn a_pure_plugin_is_asked_once_until_something_it_was_told_changes() {
 async fn a_plugin_with_a_clock_is_asked_each_time() {
     let told = Told::new(false, || Ok(Verdict::Pass));
     let chain = Chain::new([(Arc::clone(&told) as _, OnFailure::Deny)], Arc::default());
-    let (world, pod) = (World::new(rules()), resolved_with("pod", "10.0.0.1", &[("a", "b")]));
+    let (world, pod) = (
+        World::new(rules()),
+        resolved_with("pod", "10.0.0.1", &[("a", "b")]),
+    );
     for _ in 0..3 {
         chain.judge(&world, &pod, &question()).await.unwrap();
     }

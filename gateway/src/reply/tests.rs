@@ -3,15 +3,32 @@ use http_body_util::BodyExt;
 use super::*;
 
 fn unavailable(retry_after: Option<Duration>, throttled: bool) -> Refusal {
-    Refusal::Upstream(Failure::Unavailable { description: "connection unreachable".to_owned(), retry_after, throttled })
+    Refusal::Upstream(Failure::Unavailable {
+        description: "connection unreachable".to_owned(),
+        retry_after,
+        throttled,
+    })
 }
 
 fn refused(error: &str) -> Refusal {
-    Refusal::Upstream(Failure::Refused { error: error.to_owned(), description: "AADSTS7000215".to_owned(), stale_credential: false })
+    Refusal::Upstream(Failure::Refused {
+        error: error.to_owned(),
+        description: "AADSTS7000215".to_owned(),
+        stale_credential: false,
+    })
 }
 
 async fn body(reply: Reply) -> String {
-    String::from_utf8(reply.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+    String::from_utf8(
+        reply
+            .into_body()
+            .collect()
+            .await
+            .unwrap()
+            .to_bytes()
+            .to_vec(),
+    )
+    .unwrap()
 }
 
 #[tokio::test]
@@ -19,7 +36,10 @@ async fn the_probe_gets_the_words_that_every_sdk_looks_for() {
     for format in [ErrorFormat::Json, ErrorFormat::Text] {
         let reply = refusal(&Refusal::NoMetadataHeader, format);
         assert_eq!(reply.status(), 400);
-        assert_eq!(body(reply).await, r#"{"error":"invalid_request","error_description":"Required metadata header not specified"}"#);
+        assert_eq!(
+            body(reply).await,
+            r#"{"error":"invalid_request","error_description":"Required metadata header not specified"}"#
+        );
     }
 }
 
@@ -27,18 +47,33 @@ async fn the_probe_gets_the_words_that_every_sdk_looks_for() {
 fn final_refusals_are_400_and_403_and_what_may_pass_says_when_to_come_back() {
     let seconds = |refused: &Refusal| {
         let reply = refusal(refused, ErrorFormat::Json);
-        let wait = reply.headers().get(RETRY_AFTER).map(|value| value.to_str().unwrap().to_owned());
+        let wait = reply
+            .headers()
+            .get(RETRY_AFTER)
+            .map(|value| value.to_str().unwrap().to_owned());
         (reply.status().as_u16(), wait)
     };
     let wait = |seconds: &str| Some(seconds.to_owned());
     assert_eq!(seconds(&Refusal::NoIdentity(String::new())), (400, None));
     assert_eq!(seconds(&refused("invalid_client")), (403, None));
     assert_eq!(seconds(&refused("invalid_resource")), (400, None));
-    assert_eq!(seconds(&Refusal::NotAssignedYet(String::new())), (503, wait("2")));
+    assert_eq!(
+        seconds(&Refusal::NotAssignedYet(String::new())),
+        (503, wait("2"))
+    );
     assert_eq!(seconds(&unavailable(None, false)), (503, wait("2")));
-    assert_eq!(seconds(&unavailable(Some(Duration::from_secs(17)), true)), (429, wait("17")));
-    assert_eq!(seconds(&unavailable(Some(Duration::from_millis(16_200)), false)), (503, wait("17")));
-    assert_eq!(seconds(&unavailable(Some(Duration::from_millis(200)), false)), (503, wait("1")));
+    assert_eq!(
+        seconds(&unavailable(Some(Duration::from_secs(17)), true)),
+        (429, wait("17"))
+    );
+    assert_eq!(
+        seconds(&unavailable(Some(Duration::from_millis(16_200)), false)),
+        (503, wait("17"))
+    );
+    assert_eq!(
+        seconds(&unavailable(Some(Duration::from_millis(200)), false)),
+        (503, wait("1"))
+    );
 }
 
 #[tokio::test]
@@ -56,6 +91,10 @@ async fn the_old_form_is_plain_text() {
 
 #[tokio::test]
 async fn several_tenants_tokens_are_an_array() {
-    let text = body(tokens(&[Bytes::from_static(b"{\"a\":1}"), Bytes::from_static(b"{\"b\":2}")])).await;
+    let text = body(tokens(&[
+        Bytes::from_static(b"{\"a\":1}"),
+        Bytes::from_static(b"{\"b\":2}"),
+    ]))
+    .await;
     assert_eq!(text, r#"[{"a":1},{"b":2}]"#);
 }

@@ -132,7 +132,10 @@ impl Source for Folder {
             let _ = tokio::time::timeout(RELIST, changed.notified()).await;
             tokio::time::sleep(SETTLE).await;
             if let Err(error) = self.sync(&world) {
-                tracing::error!(error = format!("{error:#}"), "the standalone folder cannot be read; its last state stays in force");
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "the standalone folder cannot be read; its last state stays in force"
+                );
             }
         }
     }
@@ -161,9 +164,9 @@ fn list(folder: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
         let hidden = path
             .file_name()
             .is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        let yaml = path
-            .extension()
-            .is_some_and(|extension| extension == "yaml" || extension == "yml" || extension == "json");
+        let yaml = path.extension().is_some_and(|extension| {
+            extension == "yaml" || extension == "yml" || extension == "json"
+        });
         if yaml && !hidden && path.is_file() {
             found.insert(path);
         }

@@ -60,7 +60,11 @@ fn object(document: Value) -> Result<Option<Object>, String> {
     let kind: Kind = parse("document", document.clone())?;
     let name = document.pointer("/metadata/name").and_then(Value::as_str);
     let name = name.map(str::to_owned);
-    let place = format!("{} {}", kind.kind, name.as_deref().unwrap_or("(without metadata.name)"));
+    let place = format!(
+        "{} {}",
+        kind.kind,
+        name.as_deref().unwrap_or("(without metadata.name)")
+    );
     let object = match (kind.api_version.as_str(), kind.kind.as_str()) {
         ("v1", "Pod") => Object::Pod(Pod::from(parse::<core::Pod>(&place, document)?)),
         ("v1", "Secret") => Object::from(parse::<core::Secret>(&place, document)?),

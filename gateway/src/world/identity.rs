@@ -3,9 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use podgate_api::{
-    AzureIdentity, ClientId, IdentityType, ResourceId, TenantId, is_namespaced,
-};
+use podgate_api::{AzureIdentity, ClientId, IdentityType, ResourceId, TenantId, is_namespaced};
 use podgate_azure::cloud::{Authority, AuthorityHosts};
 use thiserror::Error;
 
@@ -141,7 +139,9 @@ fn way(wire: &AzureIdentity, object: &ObjectRef, rules: &IdentityRules) -> Resul
         IdentityType::ServicePrincipal => Ok(Way::Secret(principal(wire, object, rules)?)),
         IdentityType::ServicePrincipalCertificate => {
             if !wire.spec.auxiliary_tenant_ids.is_empty() {
-                return Err("spec.auxiliaryTenantIDs: only type 1 takes them; remove the field".into());
+                return Err(
+                    "spec.auxiliaryTenantIDs: only type 1 takes them; remove the field".into(),
+                );
             }
             Ok(Way::Certificate(principal(wire, object, rules)?))
         }
@@ -255,4 +255,3 @@ where
 {
     text.parse().map_err(|error| format!("{name}: {error}"))
 }
-

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use podgate_api::{AssignedState, BINDING_LABEL};
 
+use super::Change;
 use super::identity::{Identity, IdentityRules, InvalidIdentity};
 use super::object::{
     Assigned, Binding, Exceptions, Object, ObjectKey, ObjectRef, Pod, PodUid, SecretData, hash,
 };
-use super::Change;
 
 /// The state behind [`super::World`].
 pub struct Index {
@@ -89,7 +89,10 @@ impl Index {
 
     /// The records the controller wrote for a pod, ordered by name.
     pub fn assigned(&self, pod: &ObjectRef) -> impl Iterator<Item = &Arc<Assigned>> {
-        self.assigned.get(pod).into_iter().flat_map(BTreeMap::values)
+        self.assigned
+            .get(pod)
+            .into_iter()
+            .flat_map(BTreeMap::values)
     }
 
     /// The bindings whose selector is the pod's label, ordered by (namespace, name).
@@ -159,7 +162,10 @@ impl Index {
         let pod = Arc::new(pod);
         if pod.addressable {
             for ip in &pod.ips {
-                self.pods_by_ip.entry(*ip).or_default().push(Arc::clone(&pod));
+                self.pods_by_ip
+                    .entry(*ip)
+                    .or_default()
+                    .push(Arc::clone(&pod));
             }
         }
         self.pods.insert(pod.object.clone(), pod);

@@ -44,10 +44,20 @@ pub fn directory() -> anyhow::Result<SimConfig> {
         ..Application::default()
     };
     Ok(SimConfig {
-        managed_identities: vec![identity(WEB, "web"), identity(ARCHIVE, "archive"), identity(NODE, "")],
+        managed_identities: vec![
+            identity(WEB, "web"),
+            identity(ARCHIVE, "archive"),
+            identity(NODE, ""),
+        ],
         applications: vec![
-            Application { secrets: vec![SECRET.to_owned()], ..application(WORKER) },
-            Application { certificates: vec![Certificate::from_pem(certificate)?], ..application(LEDGER) },
+            Application {
+                secrets: vec![SECRET.to_owned()],
+                ..application(WORKER)
+            },
+            Application {
+                certificates: vec![Certificate::from_pem(certificate)?],
+                ..application(LEDGER)
+            },
         ],
         ..SimConfig::default()
     })

@@ -45,7 +45,10 @@ impl GatewayProcess {
         let pid = child.id().context("the gateway ended at once")?;
         let stdout = child.stdout.take().context("stdout")?;
         let mut lines = BufReader::new(stdout).lines();
-        let Some(line) = timeout(START, lines.next_line()).await.context("the gateway does not start")?? else {
+        let Some(line) = timeout(START, lines.next_line())
+            .await
+            .context("the gateway does not start")??
+        else {
             bail!("the gateway ended: {}", child.wait().await?);
         };
         let started: Started = serde_json::from_str(&line).with_context(|| line.clone())?;
@@ -59,7 +62,10 @@ impl GatewayProcess {
 
     /// Ends it as Kubernetes does, and waits.
     pub async fn stop(mut self) -> anyhow::Result<()> {
-        Command::new("kill").arg(self.pid.to_string()).status().await?;
+        Command::new("kill")
+            .arg(self.pid.to_string())
+            .status()
+            .await?;
         timeout(Duration::from_secs(30), self.child.wait()).await??;
         Ok(())
     }

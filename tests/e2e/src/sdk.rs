@@ -29,7 +29,11 @@ impl SdkPod {
     ///
     /// # Errors
     /// What the SDK tells its user.
-    pub async fn get_token(&self, identity: Option<UserAssignedId>, scope: &str) -> azure_core::Result<String> {
+    pub async fn get_token(
+        &self,
+        identity: Option<UserAssignedId>,
+        scope: &str,
+    ) -> azure_core::Result<String> {
         let client_options = ClientOptions {
             transport: Some(Transport::new(Arc::new(*self))),
             ..Default::default()
@@ -59,7 +63,11 @@ impl SdkPod {
             headers.insert(name.as_str().to_owned(), value.to_str()?.to_owned());
         }
         let body = body.collect().await?.to_bytes();
-        Ok(AsyncRawResponse::from_bytes(parts.status.as_u16().into(), headers, body))
+        Ok(AsyncRawResponse::from_bytes(
+            parts.status.as_u16().into(),
+            headers,
+            body,
+        ))
     }
 }
 

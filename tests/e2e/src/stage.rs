@@ -30,9 +30,11 @@ const READY: Duration = Duration::from_secs(30);
 impl Stage {
     /// The stage of the demo: `examples/standalone`, in managed mode.
     pub async fn demo() -> anyhow::Result<Self> {
-        Self::start(demo::directory()?, &["--operation-mode=managed"], |folder| {
-            demo::lay_out(folder)
-        })
+        Self::start(
+            demo::directory()?,
+            &["--operation-mode=managed"],
+            demo::lay_out,
+        )
         .await
     }
 
@@ -54,7 +56,11 @@ impl Stage {
         arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
         let config = Config::try_parse_from(arguments)?;
         let gateway = Gateway::start(&config).await?;
-        let stage = Self { sim, gateway, folder };
+        let stage = Self {
+            sim,
+            gateway,
+            folder,
+        };
         stage.ready().await?;
         Ok(stage)
     }
@@ -62,7 +68,10 @@ impl Stage {
     async fn ready(&self) -> anyhow::Result<()> {
         let deadline = tokio::time::Instant::now() + READY;
         while !self.gateway.readiness.awaited().is_empty() {
-            ensure!(tokio::time::Instant::now() < deadline, "the gateway does not get ready");
+            ensure!(
+                tokio::time::Instant::now() < deadline,
+                "the gateway does not get ready"
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         Ok(())
@@ -81,7 +90,9 @@ impl Stage {
     /// A client with the pod's own address.
     pub fn pod(&self, ip: &str) -> anyhow::Result<Client> {
         let ip: IpAddr = ip.parse()?;
-        Ok(Client::new(self.gateway.address).from_source(ip).deadline(Duration::from_secs(40)))
+        Ok(Client::new(self.gateway.address)
+            .from_source(ip)
+            .deadline(Duration::from_secs(40)))
     }
 
     /// A pod's request for a token, as curl would make it.
@@ -102,7 +113,9 @@ impl Stage {
     /// A page of the admin port.
     pub async fn admin(&self, path: &str) -> anyhow::Result<Answer> {
         let host = self.gateway.admin.to_string();
-        Ok(Client::new(self.gateway.admin).get(path, &[("Host", &host)]).await?)
+        Ok(Client::new(self.gateway.admin)
+            .get(path, &[("Host", &host)])
+            .await?)
     }
 }
 

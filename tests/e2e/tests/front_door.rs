@@ -9,7 +9,13 @@ const POD: &str = "127.0.0.2";
 /// One raw request; the status, or nothing where the connection was closed without one.
 async fn raw(stage: &Stage, text: &str) -> Option<u16> {
     let request = text.replace('\n', "\r\n");
-    stage.pod(POD).unwrap().send(request.as_bytes()).await.ok().map(|answer| answer.status)
+    stage
+        .pod(POD)
+        .unwrap()
+        .send(request.as_bytes())
+        .await
+        .ok()
+        .map(|answer| answer.status)
 }
 
 fn get(target: &str) -> String {
@@ -37,7 +43,10 @@ async fn no_spelling_of_a_path_reaches_imds_but_by_its_route() {
         "*",
     ] {
         let status = raw(&stage, &get(target)).await;
-        assert!(matches!(status, None | Some(400 | 404)), "{target}: {status:?}");
+        assert!(
+            matches!(status, None | Some(400 | 404)),
+            "{target}: {status:?}"
+        );
     }
     assert!(stage.sim.calls().is_empty(), "{:?}", stage.sim.calls());
 }
@@ -46,7 +55,8 @@ async fn no_spelling_of_a_path_reaches_imds_but_by_its_route() {
 async fn smuggling_proxying_and_malformed_requests_are_refused() {
     let stage = Stage::demo().await.unwrap();
     let path = "/metadata/identity/oauth2/token?resource=https://vault.azure.net";
-    let head = format!("GET {path} HTTP/1.1\nHost: 169.254.169.254\nMetadata: true\nConnection: close\n");
+    let head =
+        format!("GET {path} HTTP/1.1\nHost: 169.254.169.254\nMetadata: true\nConnection: close\n");
     for request in [
         "CONNECT 169.254.169.254:80 HTTP/1.1\nHost: 169.254.169.254\nMetadata: true\n\n".to_owned(),
         format!("{head}X-Forwarded-For: 10.0.0.1\n\n"),
@@ -55,20 +65,33 @@ async fn smuggling_proxying_and_malformed_requests_are_refused() {
         format!("{head}Content-Length: 5\n\nhello"),
         format!("{head}Transfer-Encoding: chunked\n\n0\n\n"),
         format!("{head}Transfer-Encoding: chunked\nContent-Length: 5\n\n0\n\n"),
-        format!("POST {path} HTTP/1.1\nHost: 169.254.169.254\nMetadata: true\nContent-Length: 0\nConnection: close\n\n"),
+        format!(
+            "POST {path} HTTP/1.1\nHost: 169.254.169.254\nMetadata: true\nContent-Length: 0\nConnection: close\n\n"
+        ),
         format!("GET {path} HTTP/1.1\nHost: evil.example\nMetadata: true\nConnection: close\n\n"),
-        format!("GET {path}&resource=b HTTP/1.1\nHost: 169.254.169.254\nMetadata: true\nConnection: close\n\n"),
+        format!(
+            "GET {path}&resource=b HTTP/1.1\nHost: 169.254.169.254\nMetadata: true\nConnection: close\n\n"
+        ),
         format!("{head}X: {}\n\n", "a".repeat(64 * 1024)),
-        format!("{head}{}\n", (0..100).map(|n| format!("X-{n}: a\n")).collect::<String>()),
+        format!(
+            "{head}{}\n",
+            (0..100).map(|n| format!("X-{n}: a\n")).collect::<String>()
+        ),
         "\0\0\0\0\n\n".to_owned(),
         "GET\n\n".to_owned(),
     ] {
         let status = raw(&stage, &request).await;
         let line = request.lines().next().unwrap();
-        assert!(matches!(status, None | Some(400 | 405 | 414 | 431)), "{line}: {status:?}");
+        assert!(
+            matches!(status, None | Some(400 | 405 | 414 | 431)),
+            "{line}: {status:?}"
+        );
     }
     assert!(stage.sim.calls().is_empty());
-    let good = stage.token(POD, "resource=https://vault.azure.net").await.unwrap();
+    let good = stage
+        .token(POD, "resource=https://vault.azure.net")
+        .await
+        .unwrap();
     assert_eq!(good.status, 200, "the gateway goes on: {}", good.text());
 }
 
@@ -83,10 +106,22 @@ async fn the_probe_of_every_sdk_gets_its_400_without_any_look_up() {
         "//metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://management.azure.com/",
     ] {
         let start = std::time::Instant::now();
-        let answer = stranger.get(target, &[("Host", "169.254.169.254")]).await.unwrap();
-        assert_eq!((answer.status, answer.text().as_str()), (400,
-            r#"{"error":"invalid_request","error_description":"Required metadata header not specified"}"#), "{target}");
-        assert!(start.elapsed() < std::time::Duration::from_secs(1), "{target}");
+        let answer = stranger
+            .get(target, &[("Host", "169.254.169.254")])
+            .await
+            .unwrap();
+        assert_eq!(
+            (answer.status, answer.text().as_str()),
+            (
+                400,
+                r#"{"error":"invalid_request","error_description":"Required metadata header not specified"}"#
+            ),
+            "{target}"
+        );
+        assert!(
+            start.elapsed() < std::time::Duration::from_secs(1),
+            "{target}"
+        );
     }
 }
 
@@ -95,11 +130,20 @@ async fn other_metadata_is_an_allow_list_and_its_url_is_built() {
     let stage = Stage::demo().await.unwrap();
     let headers = [("Metadata", "true"), ("Host", "169.254.169.254")];
     let pod = stage.pod(POD).unwrap();
-    let answer = pod.get("/Metadata/instance?api-version=2021-02-01&format=json&evil=1", &headers).await.unwrap();
+    let answer = pod
+        .get(
+            "/Metadata/instance?api-version=2021-02-01&format=json&evil=1",
+            &headers,
+        )
+        .await
+        .unwrap();
     assert_eq!(answer.status, 200, "{}", answer.text());
     let calls = stage.sim.calls();
     let query = calls[0].query.clone().unwrap_or_default();
-    assert_eq!((calls[0].path.as_str(), query.contains("evil")), ("/metadata/instance", false));
+    assert_eq!(
+        (calls[0].path.as_str(), query.contains("evil")),
+        ("/metadata/instance", false)
+    );
     let versions = pod.get("/metadata/versions", &headers).await.unwrap();
     assert_eq!(versions.status, 200);
     assert!(stage.sim.forbidden_calls().is_empty());
@@ -107,30 +151,63 @@ async fn other_metadata_is_an_allow_list_and_its_url_is_built() {
 
 #[tokio::test]
 async fn the_old_bodies_are_there_for_who_asks() {
-    let stage = Stage::start(demo::directory().unwrap(), &["--operation-mode=managed", "--error-format=text"], demo::lay_out)
-        .await
-        .unwrap();
+    let stage = Stage::start(
+        demo::directory().unwrap(),
+        &["--operation-mode=managed", "--error-format=text"],
+        demo::lay_out,
+    )
+    .await
+    .unwrap();
     let answer = stage.token("127.0.0.6", "resource=a").await.unwrap();
-    assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/plain; charset=utf-8")
+    );
     assert!(answer.text().starts_with("Identity not found"));
 }
 
 #[tokio::test]
 async fn the_admin_port_shows_what_is_going_on_and_pods_cannot_see_it() {
     let stage = Stage::demo().await.unwrap();
-    stage.token(POD, "resource=https://vault.azure.net").await.unwrap();
+    stage
+        .token(POD, "resource=https://vault.azure.net")
+        .await
+        .unwrap();
     assert_eq!(stage.admin("/healthz").await.unwrap().text(), "Active");
     assert_eq!(stage.admin("/readyz").await.unwrap().status, 200);
     let metrics = stage.admin("/metrics").await.unwrap().text();
-    for series in ["aadpodidentity_nmi_operations_duration_seconds", "aadpodidentity_imds_operations_duration_seconds", "podgate_cache_requests_total", "podgate_plugin_calls_total"] {
+    for series in [
+        "aadpodidentity_nmi_operations_duration_seconds",
+        "aadpodidentity_imds_operations_duration_seconds",
+        "podgate_cache_requests_total",
+        "podgate_plugin_calls_total",
+    ] {
         assert!(metrics.contains(series), "{series}\n{metrics}");
     }
     let explained = stage.admin("/explain?pod=shop/web").await.unwrap().json();
-    assert_eq!(explained["outcome"], "a token would be asked for", "{explained}");
-    let why = stage.admin("/explain?pod=shop/stranger").await.unwrap().json();
-    assert!(why["outcome"].as_str().unwrap().contains("has no label aadpodidbinding"), "{why}");
+    assert_eq!(
+        explained["outcome"], "a token would be asked for",
+        "{explained}"
+    );
+    let why = stage
+        .admin("/explain?pod=shop/stranger")
+        .await
+        .unwrap()
+        .json();
+    assert!(
+        why["outcome"]
+            .as_str()
+            .unwrap()
+            .contains("has no label aadpodidbinding"),
+        "{why}"
+    );
     for path in ["/healthz", "/metrics", "/explain?pod=shop/web"] {
-        let answer = stage.pod(POD).unwrap().get(path, &[("Host", "169.254.169.254"), ("Metadata", "true")]).await.unwrap();
+        let answer = stage
+            .pod(POD)
+            .unwrap()
+            .get(path, &[("Host", "169.254.169.254"), ("Metadata", "true")])
+            .await
+            .unwrap();
         assert_eq!(answer.status, 404, "{path}");
     }
 }

@@ -22,7 +22,11 @@ async fn each_kind_of_identity_gets_its_own_token_and_no_other() {
     ] {
         let answer = stage.token(ip, &vault()).await.unwrap();
         let claims = stage.claims(&answer).unwrap();
-        assert_eq!((claims.appid.as_str(), claims.aud.as_str()), (client_id, VAULT), "{ip}");
+        assert_eq!(
+            (claims.appid.as_str(), claims.aud.as_str()),
+            (client_id, VAULT),
+            "{ip}"
+        );
     }
     assert!(stage.sim.forbidden_calls().is_empty());
 }
@@ -31,12 +35,38 @@ async fn each_kind_of_identity_gets_its_own_token_and_no_other() {
 async fn the_answer_is_what_every_sdk_can_read() {
     let stage = Stage::demo().await.unwrap();
     let answer = stage.token("127.0.0.2", &vault()).await.unwrap();
-    assert_eq!(answer.header("content-type"), Some("application/json; charset=utf-8"));
+    assert_eq!(
+        answer.header("content-type"),
+        Some("application/json; charset=utf-8")
+    );
     assert!(answer.header("content-length").is_some());
     let json = answer.json();
-    let fields: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(fields, ["access_token", "client_id", "expires_in", "expires_on", "not_before", "refresh_token", "resource", "token_type"]);
-    assert!(json.as_object().unwrap().values().all(serde_json::Value::is_string), "{json}");
+    let fields: Vec<&str> = json
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(
+        fields,
+        [
+            "access_token",
+            "client_id",
+            "expires_in",
+            "expires_on",
+            "not_before",
+            "refresh_token",
+            "resource",
+            "token_type"
+        ]
+    );
+    assert!(
+        json.as_object()
+            .unwrap()
+            .values()
+            .all(serde_json::Value::is_string),
+        "{json}"
+    );
 }
 
 #[tokio::test]
@@ -54,20 +84,40 @@ async fn imds_never_sees_more_than_it_allows_however_many_ask() {
     let stage = Stage::demo().await.unwrap();
     let mut pods = tokio::task::JoinSet::new();
     for number in 0..40 {
-        let (client, ip) = (stage.pod(["127.0.0.2", "127.0.0.7"][number % 2]).unwrap(), number);
+        let (client, ip) = (
+            stage.pod(["127.0.0.2", "127.0.0.7"][number % 2]).unwrap(),
+            number,
+        );
         pods.spawn(async move {
             let path = format!(
                 "/metadata/identity/oauth2/token?resource=https://{ip}.example&client_id={}",
                 demo::WEB
             );
-            client.get(&path, &[("Metadata", "true"), ("Host", "169.254.169.254")]).await.unwrap().status
+            client
+                .get(&path, &[("Metadata", "true"), ("Host", "169.254.169.254")])
+                .await
+                .unwrap()
+                .status
         });
     }
     let statuses = pods.join_all().await;
     let counts = stage.sim.limit_counts();
-    assert!(statuses.iter().all(|status| [200, 429].contains(status)), "{statuses:?}");
-    assert!(statuses.iter().filter(|status| **status == 200).count() >= 30, "{statuses:?}");
-    assert!(stage.sim.calls().iter().all(|call| call.status == Some(200)), "IMDS throttled: {counts:?}");
+    assert!(
+        statuses.iter().all(|status| [200, 429].contains(status)),
+        "{statuses:?}"
+    );
+    assert!(
+        statuses.iter().filter(|status| **status == 200).count() >= 30,
+        "{statuses:?}"
+    );
+    assert!(
+        stage
+            .sim
+            .calls()
+            .iter()
+            .all(|call| call.status == Some(200)),
+        "IMDS throttled: {counts:?}"
+    );
 }
 
 #[tokio::test]
@@ -81,7 +131,10 @@ async fn a_token_survives_an_outage_and_what_is_new_says_when_to_come_back() {
     }
     for ip in ["127.0.0.2", "127.0.0.3", "127.0.0.4"] {
         assert_eq!(stage.token(ip, &vault()).await.unwrap().status, 200, "{ip}");
-        let new = stage.token(ip, "resource=https://storage.azure.com/").await.unwrap();
+        let new = stage
+            .token(ip, "resource=https://storage.azure.com/")
+            .await
+            .unwrap();
         assert_eq!(new.status, 503, "{ip}: {}", new.text());
         assert!(new.header("retry-after").is_some(), "{ip}");
     }
@@ -90,14 +143,14 @@ async fn a_token_survives_an_outage_and_what_is_new_says_when_to_come_back() {
 #[tokio::test]
 async fn whatever_an_authority_answers_the_pod_gets_json_and_the_gateway_goes_on() {
     for kind in [
-        FaultKind::status(404),
-        FaultKind::status(410),
         FaultKind::status(429),
         FaultKind::status(500),
         FaultKind::Reset,
         FaultKind::Garbage,
         FaultKind::Truncated,
-        FaultKind::Huge { bytes: 64 * 1024 * 1024 },
+        FaultKind::Huge {
+            bytes: 64 * 1024 * 1024,
+        },
     ] {
         let stage = Stage::demo().await.unwrap();
         for target in [Target::Imds, Target::Entra] {
@@ -105,12 +158,40 @@ async fn whatever_an_authority_answers_the_pod_gets_json_and_the_gateway_goes_on
         }
         for ip in ["127.0.0.2", "127.0.0.3", "127.0.0.4"] {
             let answer = stage.token(ip, &vault()).await.unwrap();
-            assert!([429, 503].contains(&answer.status), "{kind:?} {ip}: {} {}", answer.status, answer.text());
-            assert!(answer.json()["error_description"].is_string(), "{kind:?} {ip}");
+            assert!(
+                [429, 503].contains(&answer.status),
+                "{kind:?} {ip}: {} {}",
+                answer.status,
+                answer.text()
+            );
+            assert!(
+                answer.json()["error_description"].is_string(),
+                "{kind:?} {ip}"
+            );
         }
         stage.sim.recover();
-        let other = stage.token("127.0.0.7", &format!("{}&client_id={}", vault(), demo::ARCHIVE)).await.unwrap();
+        let other = stage
+            .token(
+                "127.0.0.7",
+                &format!("{}&client_id={}", vault(), demo::ARCHIVE),
+            )
+            .await
+            .unwrap();
         assert_eq!(other.status, 200, "another identity was harmed by {kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn imds_that_is_updated_or_upgraded_is_waited_for() {
+    for status in [404, 410] {
+        let stage = Stage::demo().await.unwrap();
+        stage
+            .sim
+            .fail(Fault::new(Target::Imds, FaultKind::status(status)).once());
+        let answer = stage.token("127.0.0.2", &vault()).await.unwrap();
+        assert_eq!(answer.status, 503, "{}", answer.text());
+        let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=70).contains(&seconds), "{status}: {seconds}");
     }
 }
 
@@ -118,12 +199,17 @@ async fn whatever_an_authority_answers_the_pod_gets_json_and_the_gateway_goes_on
 async fn a_wrong_secret_is_a_refusal_with_entras_code_and_a_new_one_works_at_once() {
     let stage = Stage::demo().await.unwrap();
     let wrong = demo::secret("worker-secret", &[("clientSecret", b"wrong")]);
-    let list = |item: serde_json::Value| serde_json::json!({"apiVersion": "v1", "kind": "List", "items": [item]}).to_string();
+    let list = |item: serde_json::Value| {
+        serde_json::json!({"apiVersion": "v1", "kind": "List", "items": [item]}).to_string()
+    };
     stage.apply("secrets.json", &list(wrong)).unwrap();
     let refused = until(&stage, "127.0.0.3", 403).await;
     assert!(refused.contains("AADSTS7000215"), "{refused}");
     assert!(!refused.contains("wrong"), "a secret showed: {refused}");
-    let right = demo::secret("worker-secret", &[("clientSecret", demo::SECRET.as_bytes())]);
+    let right = demo::secret(
+        "worker-secret",
+        &[("clientSecret", demo::SECRET.as_bytes())],
+    );
     stage.apply("secrets.json", &list(right)).unwrap();
     until(&stage, "127.0.0.3", 200).await;
 }
@@ -131,7 +217,10 @@ async fn a_wrong_secret_is_a_refusal_with_entras_code_and_a_new_one_works_at_onc
 #[tokio::test]
 async fn a_binding_that_goes_takes_the_token_with_it() {
     let stage = Stage::demo().await.unwrap();
-    assert_eq!(stage.token("127.0.0.2", &vault()).await.unwrap().status, 200);
+    assert_eq!(
+        stage.token("127.0.0.2", &vault()).await.unwrap().status,
+        200
+    );
     stage.delete("identities.yaml").unwrap();
     let refused = until(&stage, "127.0.0.2", 400).await;
     assert!(refused.contains("Identity not found"), "{refused}");
@@ -143,7 +232,11 @@ async fn a_pod_that_appears_during_its_own_request_gets_its_token() {
     let client = stage.pod("127.0.0.99").unwrap();
     let request = tokio::spawn(async move {
         let path = format!("/metadata/identity/oauth2/token?resource={VAULT}");
-        client.get(&path, &[("Metadata", "true"), ("Host", "169.254.169.254")]).await.unwrap().status
+        client
+            .get(&path, &[("Metadata", "true"), ("Host", "169.254.169.254")])
+            .await
+            .unwrap()
+            .status
     });
     tokio::time::sleep(Duration::from_millis(100)).await;
     let pod = "apiVersion: v1\nkind: Pod\nmetadata: { name: late, namespace: shop, labels: { aadpodidbinding: web } }\nstatus: { podIP: 127.0.0.99 }\n";
@@ -153,13 +246,21 @@ async fn a_pod_that_appears_during_its_own_request_gets_its_token() {
 
 #[tokio::test]
 async fn standard_mode_answers_once_the_controller_says_assigned() {
-    let stage = Stage::start(demo::directory().unwrap(), &["--operation-mode=standard", "--assignment-wait=5s"], demo::lay_out)
-        .await
-        .unwrap();
+    let stage = Stage::start(
+        demo::directory().unwrap(),
+        &["--operation-mode=standard", "--assignment-wait=5s"],
+        demo::lay_out,
+    )
+    .await
+    .unwrap();
     let client = stage.pod("127.0.0.2").unwrap();
     let path = format!("/metadata/identity/oauth2/token?resource={VAULT}");
     let request = tokio::spawn(async move {
-        client.get(&path, &[("Metadata", "true"), ("Host", "169.254.169.254")]).await.unwrap().status
+        client
+            .get(&path, &[("Metadata", "true"), ("Host", "169.254.169.254")])
+            .await
+            .unwrap()
+            .status
     });
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(!request.is_finished());
@@ -169,14 +270,26 @@ async fn standard_mode_answers_once_the_controller_says_assigned() {
 
 #[tokio::test]
 async fn standard_mode_says_retry_while_nothing_is_assigned() {
-    let stage = Stage::start(demo::directory().unwrap(), &["--operation-mode=standard", "--assignment-wait=300ms"], demo::lay_out)
-        .await
-        .unwrap();
+    let stage = Stage::start(
+        demo::directory().unwrap(),
+        &["--operation-mode=standard", "--assignment-wait=300ms"],
+        demo::lay_out,
+    )
+    .await
+    .unwrap();
     stage.apply("assigned.yaml", &assigned("Created")).unwrap();
     let answer = stage.token("127.0.0.2", &vault()).await.unwrap();
-    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("2")), "{}", answer.text());
+    assert_eq!(
+        (answer.status, answer.header("retry-after")),
+        (503, Some("2")),
+        "{}",
+        answer.text()
+    );
     let never = stage.token("127.0.0.6", &vault()).await.unwrap();
-    assert_eq!(never.status, 400, "what no binding gives is refused at once");
+    assert_eq!(
+        never.status, 400,
+        "what no binding gives is refused at once"
+    );
 }
 
 fn assigned(state: &str) -> String {
@@ -198,7 +311,12 @@ async fn until(stage: &Stage, ip: &str, status: u16) -> String {
         if answer.status == status {
             return answer.text();
         }
-        assert!(tokio::time::Instant::now() < deadline, "{}: {}", answer.status, answer.text());
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "{}: {}",
+            answer.status,
+            answer.text()
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -16,7 +16,7 @@ const LOG: [&str; 3] = [
         (type $level0 (enum "debug" "info" "warn" "error"))
         (export "level" (type $level (eq $level0)))
         (export "write" (func (param "level" $level) (param "message" string)))))"#,
-    r#"(core func $write (canon lower (func $log "write") (memory $memory "memory")))"#,
+    r#"(core func $write (canon lower (func $log "write") (memory (core memory $memory "memory"))))"#,
     r#"(with "log" (instance (export "write" (func $write))))"#,
 ];
 

@@ -35,9 +35,9 @@
   (type $verdict (variant (case "pass") (case "bypass") (case "deny" string) (case "restrict" (list string))))
 
   (func $configure (param "settings" string) (result (result (error (list $problem))))
-    (canon lift (core func $main "configure") (memory $memory "memory") (realloc (func $memory "realloc"))))
+    (canon lift (core func $main "configure") (memory (core memory $memory "memory")) (realloc (core func $memory "realloc"))))
   (func $decide (param "question" $question) (result $verdict)
-    (canon lift (core func $main "decide") (memory $memory "memory") (realloc (func $memory "realloc"))))
+    (canon lift (core func $main "decide") (memory (core memory $memory "memory")) (realloc (core func $memory "realloc"))))
 
   ;; The types of an exported function must have names of the same instance.
   (component $named

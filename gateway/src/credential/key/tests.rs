@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
-use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
+use aws_lc_rs::signature::{
+    RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey,
+};
 use podgate_testkit::fixtures;
 
 use super::*;
@@ -22,7 +24,8 @@ fn pem(parts: &[&[u8]]) -> Vec<u8> {
 fn a_pfx_is_read_in_every_encoding_that_users_hold() {
     let reference = read(fixtures::pfx_aes()).unwrap().thumbprint_sha256();
     for (encoding, file, password) in fixtures::every_pfx_encoding() {
-        let key = CertificateKey::read(file, password).unwrap_or_else(|error| panic!("{encoding}: {error}"));
+        let key = CertificateKey::read(file, password)
+            .unwrap_or_else(|error| panic!("{encoding}: {error}"));
         assert_eq!(key.thumbprint_sha256(), reference, "{encoding}");
     }
 }
@@ -41,9 +44,14 @@ fn pem_is_read_with_a_pkcs8_and_a_pkcs1_key_in_any_order() {
 
 #[test]
 fn a_secret_without_a_password_has_an_empty_one_and_a_line_break_is_not_part_of_it() {
-    assert!(CertificateKey::from_secret(&secret(&[("certificate", fixtures::pfx_aes_empty())])).is_ok());
+    assert!(
+        CertificateKey::from_secret(&secret(&[("certificate", fixtures::pfx_aes_empty())])).is_ok()
+    );
     let line = format!("{}\n", fixtures::PASSWORD);
-    let with_line = secret(&[("certificate", fixtures::pfx_aes()), ("password", line.as_bytes())]);
+    let with_line = secret(&[
+        ("certificate", fixtures::pfx_aes()),
+        ("password", line.as_bytes()),
+    ]);
     assert!(CertificateKey::from_secret(&with_line).is_ok());
 }
 
@@ -55,7 +63,10 @@ fn a_chain_is_ordered_from_the_leaf_up() {
     let chain = from_pfx.chain();
     assert_eq!(chain.len(), 3);
     for pair in chain.windows(2) {
-        assert_eq!(parse(&pair[0]).unwrap().issuer(), parse(&pair[1]).unwrap().subject());
+        assert_eq!(
+            parse(&pair[0]).unwrap().issuer(),
+            parse(&pair[1]).unwrap().subject()
+        );
     }
 }
 
@@ -63,17 +74,37 @@ fn a_chain_is_ordered_from_the_leaf_up() {
 fn what_is_no_usable_certificate_is_refused_with_the_cure() {
     let key = |result: Result<CertificateKey, KeyError>| result.unwrap_err().to_string();
     for (problem, cure) in [
-        (key(CertificateKey::read(fixtures::pfx_aes(), "wrong")), "password is wrong"),
+        (
+            key(CertificateKey::read(fixtures::pfx_aes(), "wrong")),
+            "password is wrong",
+        ),
         (key(read(fixtures::pfx_truncated())), "cut short"),
         (key(read(b"hello")), "neither PKCS#12 nor PEM"),
         (key(read(b"")), "neither PKCS#12 nor PEM"),
         (key(read(fixtures::pfx_ec())), "no RSA key"),
         (key(read(fixtures::pfx_two_keys())), "exactly one"),
         (key(read(fixtures::rsa_certificate_pem())), "no private key"),
-        (key(read(&pem(&[fixtures::rsa_key_pem(), fixtures::ec_certificate_pem()]))), "none of its 1 certificates"),
-        (key(read(b"-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n")), "PEM"),
-        (key(read(&vec![0x30; MAX_FILE + 1])), "more than a certificate"),
-        (key(CertificateKey::from_secret(&secret(&[("cert", b"x")]))), "key `certificate` is missing"),
+        (
+            key(read(&pem(&[
+                fixtures::rsa_key_pem(),
+                fixtures::ec_certificate_pem(),
+            ]))),
+            "none of its 1 certificates",
+        ),
+        (
+            key(read(
+                b"-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n",
+            )),
+            "PEM",
+        ),
+        (
+            key(read(&vec![0x30; MAX_FILE + 1])),
+            "more than a certificate",
+        ),
+        (
+            key(CertificateKey::from_secret(&secret(&[("cert", b"x")]))),
+            "key `certificate` is missing",
+        ),
     ] {
         assert!(problem.contains(cure), "{problem:?} lacks {cure:?}");
     }
@@ -83,9 +114,19 @@ fn what_is_no_usable_certificate_is_refused_with_the_cure() {
 fn both_algorithms_make_signatures_that_the_public_key_verifies() {
     let key = read(fixtures::pfx_aes()).unwrap();
     let public = key.pair.public_key().as_ref();
-    let verifies = |algorithm, signature: Vec<u8>| UnparsedPublicKey::new(algorithm, public).verify(b"message", &signature).is_ok();
-    assert!(verifies(&RSA_PSS_2048_8192_SHA256, key.sign(Algorithm::Ps256, b"message").unwrap()));
-    assert!(verifies(&RSA_PKCS1_2048_8192_SHA256, key.sign(Algorithm::Rs256, b"message").unwrap()));
+    let verifies = |algorithm, signature: Vec<u8>| {
+        UnparsedPublicKey::new(algorithm, public)
+            .verify(b"message", &signature)
+            .is_ok()
+    };
+    assert!(verifies(
+        &RSA_PSS_2048_8192_SHA256,
+        key.sign(Algorithm::Ps256, b"message").unwrap()
+    ));
+    assert!(verifies(
+        &RSA_PKCS1_2048_8192_SHA256,
+        key.sign(Algorithm::Rs256, b"message").unwrap()
+    ));
 }
 
 #[test]
@@ -96,5 +137,8 @@ fn the_end_of_a_certificate_is_known() {
 
 #[test]
 fn nothing_of_a_key_shows_in_debug_output() {
-    assert_eq!(format!("{:?}", read(fixtures::pfx_aes()).unwrap()), "CertificateKey([redacted])");
+    assert_eq!(
+        format!("{:?}", read(fixtures::pfx_aes()).unwrap()),
+        "CertificateKey([redacted])"
+    );
 }

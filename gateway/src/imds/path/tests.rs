@@ -54,9 +54,17 @@ fn every_known_dangerous_spelling_is_refused_or_is_no_token_route() {
         "",
         "*",
     ] {
-        assert!(canonical(raw).is_err(), "{raw:?} became {:?}", canonical(raw));
+        assert!(
+            canonical(raw).is_err(),
+            "{raw:?} became {:?}",
+            canonical(raw)
+        );
     }
-    for other in ["/metadata/Identity/oauth2/token", "/metadata/identity/oauth2/tokenX", "/metadata-attacker/identity"] {
+    for other in [
+        "/metadata/Identity/oauth2/token",
+        "/metadata/identity/oauth2/tokenX",
+        "/metadata-attacker/identity",
+    ] {
         assert_ne!(canonical(other).as_deref(), Ok(TOKEN), "{other}");
     }
 }

@@ -13,7 +13,11 @@ fn the_raw_resource_of_python_and_the_escaped_one_of_javascript_are_one() {
 
 #[test]
 fn a_name_twice_is_refused_in_any_spelling() {
-    for raw in ["resource=a&resource=b", "resource=a&Resource=b", "resource=a&%72esource=a"] {
+    for raw in [
+        "resource=a&resource=b",
+        "resource=a&Resource=b",
+        "resource=a&%72esource=a",
+    ] {
         let error = Query::parse(raw).unwrap_err();
         assert!(error.contains("twice"), "{raw}: {error}");
     }
@@ -21,7 +25,9 @@ fn a_name_twice_is_refused_in_any_spelling() {
 
 #[test]
 fn broken_escapes_control_characters_and_foreign_bytes_are_refused() {
-    for raw in ["a=%", "a=%4", "a=%zz", "a=%00", "a=%0a", "a=%ff", "a=%c0%af", "%0d=x"] {
+    for raw in [
+        "a=%", "a=%4", "a=%zz", "a=%00", "a=%0a", "a=%ff", "a=%c0%af", "%0d=x",
+    ] {
         assert!(Query::parse(raw).is_err(), "{raw}");
     }
 }
@@ -35,7 +41,12 @@ fn a_query_is_bounded() {
 
 #[test]
 fn an_empty_value_counts_as_missing() {
-    assert_eq!(Query::parse("client_id=&resource=x").unwrap().get("client_id"), None);
+    assert_eq!(
+        Query::parse("client_id=&resource=x")
+            .unwrap()
+            .get("client_id"),
+        None
+    );
 }
 
 proptest! {

@@ -1,10 +1,12 @@
 use super::*;
 use crate::readiness::Readiness;
-use crate::world::testing::rules;
 use crate::world::ObjectRef;
+use crate::world::testing::rules;
 
 fn pod(name: &str, ip: &str) -> String {
-    format!("---\napiVersion: v1\nkind: Pod\nmetadata: {{ name: {name} }}\nstatus: {{ podIP: {ip} }}\n")
+    format!(
+        "---\napiVersion: v1\nkind: Pod\nmetadata: {{ name: {name} }}\nstatus: {{ podIP: {ip} }}\n"
+    )
 }
 
 struct Fixture {
@@ -17,7 +19,11 @@ impl Fixture {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let folder = Folder::new(directory.path().to_owned(), Arc::default()).unwrap();
-        Self { directory, folder, world: World::new(rules()) }
+        Self {
+            directory,
+            folder,
+            world: World::new(rules()),
+        }
     }
 
     fn write(&mut self, file: &str, text: &str) {
@@ -26,7 +32,10 @@ impl Fixture {
     }
 
     fn has(&self, name: &str) -> bool {
-        self.world.read().pod(&ObjectRef::new("default", name)).is_some()
+        self.world
+            .read()
+            .pod(&ObjectRef::new("default", name))
+            .is_some()
     }
 }
 
@@ -92,6 +101,9 @@ async fn an_edit_is_seen_and_the_first_state_is_announced() {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     std::fs::write(path.join("a.yaml"), pod("a", "10.0.0.1")).unwrap();
-    tokio::time::timeout_at(deadline, version.changed()).await.unwrap().unwrap();
+    tokio::time::timeout_at(deadline, version.changed())
+        .await
+        .unwrap()
+        .unwrap();
     assert!(world.read().pod(&ObjectRef::new("default", "a")).is_some());
 }

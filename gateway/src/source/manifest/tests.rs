@@ -25,22 +25,39 @@ fn what_kubectl_takes_is_read() {
         panic!("{objects:?}");
     };
     assert_eq!(pod.ips.len(), 2);
-    assert_eq!((name, data.get("k"), data.get("l")), (&named("s"), Some(&b"v"[..]), Some(&b"w"[..])));
+    assert_eq!(
+        (name, data.get("k"), data.get("l")),
+        (&named("s"), Some(&b"v"[..]), Some(&b"w"[..]))
+    );
 }
 
 #[test]
 fn a_list_stands_for_its_items() {
-    let (found, problems) = keys(&format!("apiVersion: v1\nkind: List\nitems:\n- {}", POD.trim_end().replace('\n', "\n  ")));
-    assert_eq!((found, problems), (vec![ObjectKey::Pod(named("a"))], vec![]));
+    let (found, problems) = keys(&format!(
+        "apiVersion: v1\nkind: List\nitems:\n- {}",
+        POD.trim_end().replace('\n', "\n  ")
+    ));
+    assert_eq!(
+        (found, problems),
+        (vec![ObjectKey::Pod(named("a"))], vec![])
+    );
 }
 
 #[test]
 fn one_bad_document_harms_only_itself_and_is_named() {
-    let text = format!("{POD}---\napiVersion: aadpodidentity.k8s.io/v1\nkind: AzureIdentity\nmetadata: {{ name: i }}\nspec: {{ type: [1] }}\n---\napiVersion: v1\nkind: Pod\n");
+    let text = format!(
+        "{POD}---\napiVersion: aadpodidentity.k8s.io/v1\nkind: AzureIdentity\nmetadata: {{ name: i }}\nspec: {{ type: [1] }}\n---\napiVersion: v1\nkind: Pod\n"
+    );
     let (found, problems) = keys(&text);
     assert_eq!(found, [ObjectKey::Pod(named("a"))]);
-    assert!(problems[0].contains("document 2") && problems[0].contains("AzureIdentity i"), "{problems:?}");
-    assert!(problems[1].contains("document 3") && problems[1].contains("metadata.name"), "{problems:?}");
+    assert!(
+        problems[0].contains("document 2") && problems[0].contains("AzureIdentity i"),
+        "{problems:?}"
+    );
+    assert!(
+        problems[1].contains("document 3") && problems[1].contains("metadata.name"),
+        "{problems:?}"
+    );
 }
 
 #[test]
@@ -52,6 +69,10 @@ fn broken_yaml_is_named_by_its_place() {
 
 #[test]
 fn a_secret_that_cannot_be_read_shows_nothing_of_its_content() {
-    let (_, problems) = keys("apiVersion: v1\nkind: Secret\nmetadata: { name: s }\ndata: { k: 'hunter2!' }\n");
-    assert!(problems[0].contains("Secret s") && !problems[0].contains("hunter2"), "{problems:?}");
+    let (_, problems) =
+        keys("apiVersion: v1\nkind: Secret\nmetadata: { name: s }\ndata: { k: 'hunter2!' }\n");
+    assert!(
+        problems[0].contains("Secret s") && !problems[0].contains("hunter2"),
+        "{problems:?}"
+    );
 }

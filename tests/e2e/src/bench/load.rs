@@ -42,7 +42,10 @@ Accept: */*\r\nAccept-Encoding: gzip, deflate\r\nConnection: keep-alive\r\nUser-
 impl Load {
     /// Runs it.
     pub async fn run(self) -> anyhow::Result<Outcome> {
-        ensure!(self.target.ip().is_loopback(), "a load goes to loopback only");
+        ensure!(
+            self.target.ip().is_loopback(),
+            "a load goes to loopback only"
+        );
         let start = Instant::now();
         let mut workers = JoinSet::new();
         for _ in 0..self.connections {
@@ -54,14 +57,20 @@ impl Load {
         }
         let elapsed = start.elapsed();
         latencies.sort_unstable();
-        Ok(Outcome { requests: latencies.len() as u64, elapsed, latencies })
+        Ok(Outcome {
+            requests: latencies.len() as u64,
+            elapsed,
+            latencies,
+        })
     }
 
     async fn worker(self, start: Instant) -> anyhow::Result<Vec<u32>> {
         let mut stream = self.connect().await?;
         let mut buffer = vec![0; 16 * 1024];
         let mut latencies = Vec::new();
-        let pause = self.rate.map(|rate| Duration::from_secs_f64(self.connections as f64 / rate));
+        let pause = self
+            .rate
+            .map(|rate| Duration::from_secs_f64(self.connections as f64 / rate));
         while start.elapsed() < self.length {
             let sent = Instant::now();
             stream.write_all(REQUEST).await?;
@@ -106,7 +115,10 @@ async fn answer(stream: &mut TcpStream, buffer: &mut [u8]) -> anyhow::Result<()>
         ensure!(read > 0, "the server closed the connection");
         filled += read;
         if let Some(length) = length(&buffer[..filled])? {
-            ensure!(length <= buffer.len(), "the answer is too long for the measurement");
+            ensure!(
+                length <= buffer.len(),
+                "the answer is too long for the measurement"
+            );
             if filled >= length {
                 return Ok(());
             }

@@ -12,7 +12,12 @@ const TICK: Duration = Duration::from_millis(10);
 pub fn cpu(pid: u32) -> anyhow::Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("reading CPU time")?;
     // The name in parentheses may hold spaces; fields are counted behind it.
-    let fields: Vec<&str> = stat.rsplit(')').next().context("stat")?.split_whitespace().collect();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .context("stat")?
+        .split_whitespace()
+        .collect();
     let ticks = |field: usize| fields.get(field).and_then(|text| text.parse::<u32>().ok());
     let (user, system) = (ticks(11).context("utime")?, ticks(12).context("stime")?);
     Ok(TICK * (user + system))
@@ -21,8 +26,14 @@ pub fn cpu(pid: u32) -> anyhow::Result<Duration> {
 /// Resident memory, in KiB.
 pub fn rss(pid: u32) -> anyhow::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).context("reading memory")?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("VmRSS")?;
-    line.split_whitespace().nth(1).and_then(|text| text.parse().ok()).context("VmRSS")
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .context("VmRSS")?;
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|text| text.parse().ok())
+        .context("VmRSS")
 }
 
 /// The processor's name and how many there are.
@@ -31,7 +42,9 @@ pub fn machine() -> String {
     let name = info
         .lines()
         .find_map(|line| line.strip_prefix("model name"))
-        .map_or("unknown processor", |rest| rest.trim_start_matches([' ', '\t', ':']));
+        .map_or("unknown processor", |rest| {
+            rest.trim_start_matches([' ', '\t', ':'])
+        });
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     format!("{cores} × {name}")
 }

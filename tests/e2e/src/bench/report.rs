@@ -44,7 +44,13 @@ impl Report {
     }
 
     /// Adds a figure.
-    pub fn add(&mut self, what: &str, subject: &str, value: f64, unit: &'static str) -> &mut Figure {
+    pub fn add(
+        &mut self,
+        what: &str,
+        subject: &str,
+        value: f64,
+        unit: &'static str,
+    ) -> &mut Figure {
         self.figures.push(Figure {
             what: what.to_owned(),
             subject: subject.to_owned(),
@@ -78,7 +84,13 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\n{}\n", self.machine)?;
         for figure in &self.figures {
-            let Figure { what, subject, value, unit, .. } = figure;
+            let Figure {
+                what,
+                subject,
+                value,
+                unit,
+                ..
+            } = figure;
             write!(f, "{what:<46} {subject:<24} {value:>11.2} {unit:<6}")?;
             if let (Some(ratio), Some(against)) = (figure.ratio, &figure.against) {
                 write!(f, " {ratio:>6.2} × {against}")?;

@@ -38,7 +38,14 @@ pub async fn measure(
     let ca = folder.path().join("ca.pem");
     std::fs::write(&ca, sim.ca_pem())?;
     let mut flags = stage::arguments(&sim, &pods, &ca);
-    flags.extend(["--operation-mode=managed", "--nmi-port=0", "--http-probe-port=0"].map(str::to_owned));
+    flags.extend(
+        [
+            "--operation-mode=managed",
+            "--nmi-port=0",
+            "--http-probe-port=0",
+        ]
+        .map(str::to_owned),
+    );
     let gateway = GatewayProcess::start(&flags, Stdio::null()).await?;
     let body = folder.path().join("body.json");
     std::fs::write(&body, answer(gateway.address).await?)?;
@@ -58,7 +65,10 @@ pub async fn measure(
 /// The answer that the floor will serve; the gateway may still be starting.
 async fn answer(gateway: SocketAddr) -> anyhow::Result<Vec<u8>> {
     for _ in 0..500 {
-        let answer = Client::new(gateway).from_source(POD.parse()?).send(REQUEST).await?;
+        let answer = Client::new(gateway)
+            .from_source(POD.parse()?)
+            .send(REQUEST)
+            .await?;
         if answer.status == 200 {
             return Ok(answer.body.to_vec());
         }
@@ -83,28 +93,58 @@ async fn server(target: SocketAddr, pid: u32, length: Duration) -> anyhow::Resul
     let many = load(64, length, None).run().await?;
     let half = load(16, length, Some(few.per_second() / 2.0)).run().await?;
     let cpu_us = cpu.as_secs_f64() * 1e6 / few.requests as f64;
-    Ok(Measured { cpu_us, few, many, half })
+    Ok(Measured {
+        cpu_us,
+        few,
+        many,
+        half,
+    })
 }
 
 fn add(report: &mut Report, subject: &str, measured: &Measured, floor: Option<&Measured>) {
     let ours = subject == "gateway";
-    let figure = report.add("CPU per cached token, 16 connections", subject, measured.cpu_us, "µs");
+    let figure = report.add(
+        "CPU per cached token, 16 connections",
+        subject,
+        measured.cpu_us,
+        "µs",
+    );
     if let Some(floor) = floor {
         figure.against("bare hyper", floor.cpu_us);
     }
     if ours {
         figure.budget("aim 1.25 ×, must 1.5 ×");
     }
-    let figure = report.add("cached tokens, 64 connections", subject, measured.many.per_second(), "/s");
+    let figure = report.add(
+        "cached tokens, 64 connections",
+        subject,
+        measured.many.per_second(),
+        "/s",
+    );
     if let Some(floor) = floor {
         figure.against("bare hyper", floor.many.per_second());
     }
     if ours {
         figure.budget("aim 0.8 ×, must 0.65 ×");
     }
-    report.add("latency p50, full load, 16 connections", subject, measured.few.percentile(0.5), "µs");
-    report.add("latency p99, full load, 16 connections", subject, measured.few.percentile(0.99), "µs");
-    let figure = report.add("latency p99, half load", subject, measured.half.percentile(0.99), "µs");
+    report.add(
+        "latency p50, full load, 16 connections",
+        subject,
+        measured.few.percentile(0.5),
+        "µs",
+    );
+    report.add(
+        "latency p99, full load, 16 connections",
+        subject,
+        measured.few.percentile(0.99),
+        "µs",
+    );
+    let figure = report.add(
+        "latency p99, half load",
+        subject,
+        measured.half.percentile(0.99),
+        "µs",
+    );
     if ours {
         figure.budget("1000 µs");
     }

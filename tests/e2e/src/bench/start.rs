@@ -27,15 +27,32 @@ pub async fn measure(report: &mut Report) -> anyhow::Result<()> {
     let ca = folder.path().join("ca.pem");
     std::fs::write(&ca, sim.ca_pem())?;
     let mut flags = stage::arguments(&sim, &pods, &ca);
-    flags.extend(["--operation-mode=managed", "--nmi-port=0", "--http-probe-port=0"].map(str::to_owned));
+    flags.extend(
+        [
+            "--operation-mode=managed",
+            "--nmi-port=0",
+            "--http-probe-port=0",
+        ]
+        .map(str::to_owned),
+    );
 
     let without = started(&flags, None).await?;
     let cache = folder.path().join("code");
     started(&flags, Some(&cache)).await?;
     let with = started(&flags, Some(&cache)).await?;
-    report.add("ready after start, plugins compiled", "gateway", millis(without.1), "ms");
+    report.add(
+        "ready after start, plugins compiled",
+        "gateway",
+        millis(without.1),
+        "ms",
+    );
     report
-        .add("ready after start, code cache", "gateway", millis(with.1), "ms")
+        .add(
+            "ready after start, code cache",
+            "gateway",
+            millis(with.1),
+            "ms",
+        )
         .against("without", millis(without.1))
         .budget("150 ms");
     memory(report, with.0).await
@@ -48,23 +65,33 @@ async fn memory(report: &mut Report, gateway: GatewayProcess) -> anyhow::Result<
         ensure!(answer.status == 200, "{}", answer.text());
     }
     let rss = proc::rss(gateway.pid)? as f64 / 1024.0;
-    report.add("RSS, 250 pods with a token each", "gateway", rss, "MiB").budget("32 MiB");
+    report
+        .add("RSS, 250 pods with a token each", "gateway", rss, "MiB")
+        .budget("32 MiB");
     gateway.stop().await
 }
 
 /// A gateway and how long it took until it was ready.
-async fn started(flags: &[String], cache: Option<&Path>) -> anyhow::Result<(GatewayProcess, Duration)> {
+async fn started(
+    flags: &[String],
+    cache: Option<&Path>,
+) -> anyhow::Result<(GatewayProcess, Duration)> {
     let mut flags = flags.to_vec();
     flags.extend(cache.map(|cache| format!("--code-cache={}", cache.display())));
     let start = Instant::now();
     let gateway = GatewayProcess::start(&flags, Stdio::null()).await?;
     let host = gateway.admin.to_string();
     loop {
-        let answer = Client::new(gateway.admin).get("/readyz", &[("Host", &host)]).await?;
+        let answer = Client::new(gateway.admin)
+            .get("/readyz", &[("Host", &host)])
+            .await?;
         if answer.status == 200 {
             return Ok((gateway, start.elapsed()));
         }
-        ensure!(start.elapsed() < Duration::from_secs(60), "the gateway does not get ready");
+        ensure!(
+            start.elapsed() < Duration::from_secs(60),
+            "the gateway does not get ready"
+        );
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

@@ -35,27 +35,48 @@ impl host::Outbound for AtOnce {
 
 /// Measures one call of each world, each with a fresh instance.
 pub async fn measure(report: &mut Report) -> anyhow::Result<()> {
-    let config = HostConfig { code_cache: None, http: Arc::new(AtOnce) };
+    let config = HostConfig {
+        code_cache: None,
+        http: Arc::new(AtOnce),
+    };
     let host = Host::new(config)?;
     let loaded = plugins::load(&host, &Plugins::parse(DEFAULT)?, ".".as_ref()).await?;
     let (policy, _) = &loaded.policies[0];
     let question = question();
-    let per_call = timed(2000, async || { black_box(policy.decide(&question).await).is_ok() }).await?;
+    let per_call = timed(2000, async || {
+        black_box(policy.decide(&question).await).is_ok()
+    })
+    .await?;
     report.add("plugin call, fresh instance", "policy", per_call, "µs");
     if let Some(cache) = &loaded.cache {
         let subject = subject();
-        let times = host::Times { obtained: 1_800_000_000, expires: 1_800_086_400, jitter: 500_000 };
-        let per_call = timed(2000, async || { black_box(cache.plan(&subject, times).await).is_ok() }).await?;
+        let times = host::Times {
+            obtained: 1_800_000_000,
+            expires: 1_800_086_400,
+            jitter: 500_000,
+        };
+        let per_call = timed(2000, async || {
+            black_box(cache.plan(&subject, times).await).is_ok()
+        })
+        .await?;
         report.add("plugin call, fresh instance", "cache", per_call, "µs");
     }
     if let Some(credential) = &loaded.credential {
-        let key = Arc::new(CertificateKey::read(fixtures::pfx_aes(), fixtures::PASSWORD)?);
+        let key = Arc::new(CertificateKey::read(
+            fixtures::pfx_aes(),
+            fixtures::PASSWORD,
+        )?);
         let question = credential_question();
         let per_call = timed(200, async || {
             black_box(credential.acquire(&question, Arc::clone(&key) as _).await).is_ok()
         })
         .await?;
-        report.add("plugin call, fresh instance", "credential (with a signature)", per_call, "µs");
+        report.add(
+            "plugin call, fresh instance",
+            "credential (with a signature)",
+            per_call,
+            "µs",
+        );
     }
     Ok(())
 }
@@ -74,14 +95,21 @@ async fn timed(calls: u32, mut call: impl AsyncFnMut() -> bool) -> anyhow::Resul
 }
 
 fn question() -> host::PolicyQuestion {
-    let label = |name: &str, value: &str| host::Label { name: name.to_owned(), value: value.to_owned() };
+    let label = |name: &str, value: &str| host::Label {
+        name: name.to_owned(),
+        value: value.to_owned(),
+    };
     host::PolicyQuestion {
         pod: host::Pod {
             namespace: "shop".to_owned(),
             name: "web-7d4b9c6f5-abcde".to_owned(),
             uid: "6a1f6d1e-5a55-4d0e-8f7e-6a4f3a1b2c3d".to_owned(),
             service_account: "default".to_owned(),
-            labels: vec![label("app", "web"), label("pod-template-hash", "7d4b9c6f5"), label("team", "shop")],
+            labels: vec![
+                label("app", "web"),
+                label("pod-template-hash", "7d4b9c6f5"),
+                label("team", "shop"),
+            ],
         },
         request: host::TokenRequest {
             path: "/metadata/identity/oauth2/token".to_owned(),

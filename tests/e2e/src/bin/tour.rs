@@ -46,7 +46,10 @@ async fn main() -> anyhow::Result<()> {
         tour.stay().await?;
     }
     let forbidden = tour.sim.forbidden_calls().len();
-    ensure!(forbidden == 0, "{forbidden} requests reached IMDS that must never reach it");
+    ensure!(
+        forbidden == 0,
+        "{forbidden} requests reached IMDS that must never reach it"
+    );
     tour.gateway.stop().await
 }
 
@@ -64,15 +67,26 @@ impl Tour {
         flags.push("--http-probe-port=0".to_owned());
         let log = std::fs::File::create(folder.join("gateway.log"))?;
         let gateway = GatewayProcess::start(&flags, Stdio::from(log)).await?;
-        let tour = Self { sim, gateway, folder };
+        let tour = Self {
+            sim,
+            gateway,
+            folder,
+        };
         tour.introduce().await?;
         Ok(tour)
     }
 
     async fn introduce(&self) -> anyhow::Result<()> {
         heading("The stage");
-        println!("azure-sim  IMDS {}  Entra ID {}", self.sim.imds_url(), self.sim.entra_url());
-        println!("gateway    pods {}  admin {}  pid {}", self.gateway.address, self.gateway.admin, self.gateway.pid);
+        println!(
+            "azure-sim  IMDS {}  Entra ID {}",
+            self.sim.imds_url(),
+            self.sim.entra_url()
+        );
+        println!(
+            "gateway    pods {}  admin {}  pid {}",
+            self.gateway.address, self.gateway.admin, self.gateway.pid
+        );
         let ready = self.admin("/readyz").await?;
         println!("readyz     {} {}", ready.status, ready.text().trim());
         Ok(())
@@ -81,16 +95,41 @@ impl Tour {
     async fn identities(&self) -> anyhow::Result<()> {
         heading("Real Azure SDK requests (azure_identity for Rust), one per kind of identity");
         let web = "127.0.0.2";
-        self.sdk(web, "shop/web", "managed identity", None, demo::WEB).await?;
+        self.sdk(web, "shop/web", "managed identity", None, demo::WEB)
+            .await?;
         let id = UserAssignedId::ClientId(demo::WEB.to_owned());
-        self.sdk(web, "shop/web", "  by client id", Some(id), demo::WEB).await?;
+        self.sdk(web, "shop/web", "  by client id", Some(id), demo::WEB)
+            .await?;
         let id = UserAssignedId::ResourceId(demo::resource_id("web"));
-        self.sdk(web, "shop/web", "  by resource id", Some(id), demo::WEB).await?;
+        self.sdk(web, "shop/web", "  by resource id", Some(id), demo::WEB)
+            .await?;
         let id = UserAssignedId::ObjectId(demo::object_id(demo::WEB));
-        self.sdk(web, "shop/web", "  by object id", Some(id), demo::WEB).await?;
-        self.sdk("127.0.0.3", "shop/worker", "client secret", None, demo::WORKER).await?;
-        self.sdk("127.0.0.4", "shop/ledger", "certificate", None, demo::LEDGER).await?;
-        self.sdk("127.0.0.5", "kube-system/addon", "exception", None, demo::NODE).await
+        self.sdk(web, "shop/web", "  by object id", Some(id), demo::WEB)
+            .await?;
+        self.sdk(
+            "127.0.0.3",
+            "shop/worker",
+            "client secret",
+            None,
+            demo::WORKER,
+        )
+        .await?;
+        self.sdk(
+            "127.0.0.4",
+            "shop/ledger",
+            "certificate",
+            None,
+            demo::LEDGER,
+        )
+        .await?;
+        self.sdk(
+            "127.0.0.5",
+            "kube-system/addon",
+            "exception",
+            None,
+            demo::NODE,
+        )
+        .await
     }
 
     /// One SDK call as a pod; the token is verified with azure-sim's keys.
@@ -102,50 +141,121 @@ impl Tour {
         identity: Option<UserAssignedId>,
         expected: &str,
     ) -> anyhow::Result<()> {
-        let sdk = SdkPod { ip: ip.parse()?, gateway: self.gateway.address };
-        let token = sdk.get_token(identity, &format!("{VAULT}/.default")).await?;
+        let sdk = SdkPod {
+            ip: ip.parse()?,
+            gateway: self.gateway.address,
+        };
+        let token = sdk
+            .get_token(identity, &format!("{VAULT}/.default"))
+            .await?;
         let claims = self.sim.verify(&token)?;
-        ensure!(client(&claims) == expected, "{pod} got a token of {}", client(&claims));
-        println!("{ip:<10} {pod:<18} {what:<17} token of {}  aud {}", client(&claims), claims.aud);
+        ensure!(
+            client(&claims) == expected,
+            "{pod} got a token of {}",
+            client(&claims)
+        );
+        println!(
+            "{ip:<10} {pod:<18} {what:<17} token of {}  aud {}",
+            client(&claims),
+            claims.aud
+        );
         Ok(())
     }
 
     async fn refusals(&self) -> anyhow::Result<()> {
         heading("Refusals say why");
         let reports = ("127.0.0.7", "shop/reports");
-        self.refused(("127.0.0.6", "shop/stranger"), "", 400).await?;
+        self.refused(("127.0.0.6", "shop/stranger"), "", 400)
+            .await?;
         self.refused(reports, "", 400).await?;
-        self.granted(reports, &format!("&client_id={}", demo::ARCHIVE), demo::ARCHIVE).await?;
-        self.refused(("127.0.0.2", "shop/web"), &format!("&client_id={}", demo::ARCHIVE), 400).await?;
-        self.page("127.0.0.2", "/metadata/identity/oauth2/token?resource=x", false, 400).await?;
-        self.page("127.0.0.2", "/metadata/identity/issuecredential?cred-api-version=2.0", true, 404).await?;
-        self.page("127.0.0.2", "/metadata/identity\\oauth2\\token?resource=x", true, 400).await
+        self.granted(
+            reports,
+            &format!("&client_id={}", demo::ARCHIVE),
+            demo::ARCHIVE,
+        )
+        .await?;
+        self.refused(
+            ("127.0.0.2", "shop/web"),
+            &format!("&client_id={}", demo::ARCHIVE),
+            400,
+        )
+        .await?;
+        self.page(
+            "127.0.0.2",
+            "/metadata/identity/oauth2/token?resource=x",
+            false,
+            400,
+        )
+        .await?;
+        self.page(
+            "127.0.0.2",
+            "/metadata/identity/issuecredential?cred-api-version=2.0",
+            true,
+            404,
+        )
+        .await?;
+        self.page(
+            "127.0.0.2",
+            "/metadata/identity\\oauth2\\token?resource=x",
+            true,
+            400,
+        )
+        .await
     }
 
-    async fn refused(&self, (ip, pod): (&str, &str), query: &str, status: u16) -> anyhow::Result<()> {
+    async fn refused(
+        &self,
+        (ip, pod): (&str, &str),
+        query: &str,
+        status: u16,
+    ) -> anyhow::Result<()> {
         let answer = self.ask(ip, VAULT, query).await?;
-        ensure!(answer.status == status, "{pod}: {} {}", answer.status, answer.text());
+        ensure!(
+            answer.status == status,
+            "{pod}: {} {}",
+            answer.status,
+            answer.text()
+        );
         println!("{ip:<10} {pod:<18} {status}  {}", description(&answer));
         Ok(())
     }
 
-    async fn granted(&self, (ip, pod): (&str, &str), query: &str, expected: &str) -> anyhow::Result<()> {
+    async fn granted(
+        &self,
+        (ip, pod): (&str, &str),
+        query: &str,
+        expected: &str,
+    ) -> anyhow::Result<()> {
         let claims = self.claims(&self.ask(ip, VAULT, query).await?)?;
-        ensure!(client(&claims) == expected, "{pod} got a token of {}", client(&claims));
+        ensure!(
+            client(&claims) == expected,
+            "{pod} got a token of {}",
+            client(&claims)
+        );
         println!("{ip:<10} {pod:<18} 200  token of {expected}, asked for by client_id");
         Ok(())
     }
 
     async fn page(&self, ip: &str, path: &str, header: bool, status: u16) -> anyhow::Result<()> {
-        let mut request = format!("GET {path} HTTP/1.1\r\nHost: 169.254.169.254\r\nConnection: close\r\n");
+        let mut request =
+            format!("GET {path} HTTP/1.1\r\nHost: 169.254.169.254\r\nConnection: close\r\n");
         if header {
             request.push_str("Metadata: true\r\n");
         }
         request.push_str("\r\n");
         let answer = self.client(ip)?.send(request.as_bytes()).await?;
-        ensure!(answer.status == status, "{path}: {} {}", answer.status, answer.text());
+        ensure!(
+            answer.status == status,
+            "{path}: {} {}",
+            answer.status,
+            answer.text()
+        );
         let header = if header { "" } else { " (no Metadata header)" };
-        println!("{ip:<10} {path}{header}\n{:>15}  {}", status, description(&answer));
+        println!(
+            "{ip:<10} {path}{header}\n{:>15}  {}",
+            status,
+            description(&answer)
+        );
         Ok(())
     }
 
@@ -155,15 +265,22 @@ impl Tour {
         for plugin in ["exception-matcher", "certificate-auth", "token-cache"] {
             let line = metrics
                 .lines()
-                .find(|line| line.starts_with("podgate_plugin_calls_total") && line.contains(plugin))
+                .find(|line| {
+                    line.starts_with("podgate_plugin_calls_total") && line.contains(plugin)
+                })
                 .with_context(|| format!("no call of {plugin} was counted"))?;
             println!("{line}");
         }
-        let assertion = self.sim.calls_to(Target::Entra).into_iter().find(|call| {
-            call.parameter("client_id").as_deref() == Some(demo::LEDGER)
-        });
+        let assertion = self
+            .sim
+            .calls_to(Target::Entra)
+            .into_iter()
+            .find(|call| call.parameter("client_id").as_deref() == Some(demo::LEDGER));
         let call = assertion.context("Entra ID saw no assertion")?;
-        println!("Entra ID saw {} {} by certificate-auth: {:?}", call.method, call.path, call.status);
+        println!(
+            "Entra ID saw {} {} by certificate-auth: {:?}",
+            call.method, call.path, call.status
+        );
         Ok(())
     }
 
@@ -176,7 +293,10 @@ impl Tour {
             pods.spawn(async move { ask(&client, ARM, "").await });
         }
         let answers = pods.join_all().await;
-        let good = answers.iter().filter(|answer| matches!(answer, Ok(answer) if answer.status == 200)).count();
+        let good = answers
+            .iter()
+            .filter(|answer| matches!(answer, Ok(answer) if answer.status == 200))
+            .count();
         let calls = self.sim.calls_to(Target::Imds).len();
         ensure!(good == 100 && calls == 1, "{good} answers, {calls} calls");
         println!("100 requests for {ARM} at once: {good} tokens, {calls} call to IMDS");
@@ -186,12 +306,22 @@ impl Tour {
         println!("… IMDS and Entra ID now answer 503 …");
         for (ip, pod) in [("127.0.0.2", "shop/web"), ("127.0.0.4", "shop/ledger")] {
             let claims = self.claims(&self.ask(ip, VAULT, "").await?)?;
-            println!("{ip:<10} {pod:<18} 200  token of {}, from the cache", client(&claims));
+            println!(
+                "{ip:<10} {pod:<18} 200  token of {}, from the cache",
+                client(&claims)
+            );
         }
-        let answer = self.ask("127.0.0.2", "https://storage.azure.com/", "").await?;
+        let answer = self
+            .ask("127.0.0.2", "https://storage.azure.com/", "")
+            .await?;
         ensure!(answer.status == 503, "{}", answer.text());
         let wait = answer.header("retry-after").unwrap_or("?").to_owned();
-        println!("{:<10} {:<18} 503  Retry-After: {wait}  {}", "127.0.0.2", "shop/web", description(&answer));
+        println!(
+            "{:<10} {:<18} 503  Retry-After: {wait}  {}",
+            "127.0.0.2",
+            "shop/web",
+            description(&answer)
+        );
         self.sim.recover();
         Ok(())
     }
@@ -231,18 +361,24 @@ impl Tour {
 
     async fn admin(&self, path: &str) -> anyhow::Result<Answer> {
         let host = self.gateway.admin.to_string();
-        Ok(Client::new(self.gateway.admin).get(path, &[("Host", &host)]).await?)
+        Ok(Client::new(self.gateway.admin)
+            .get(path, &[("Host", &host)])
+            .await?)
     }
 
     fn claims(&self, answer: &Answer) -> anyhow::Result<Claims> {
         ensure!(answer.status == 200, "{}: {}", answer.status, answer.text());
         let json = answer.json();
-        Ok(self.sim.verify(json["access_token"].as_str().context("no access_token")?)?)
+        Ok(self
+            .sim
+            .verify(json["access_token"].as_str().context("no access_token")?)?)
     }
 }
 
 async fn ask(client: &Client, resource: &str, query: &str) -> anyhow::Result<Answer> {
-    let path = format!("/metadata/identity/oauth2/token?api-version=2018-02-01&resource={resource}{query}");
+    let path = format!(
+        "/metadata/identity/oauth2/token?api-version=2018-02-01&resource={resource}{query}"
+    );
     let headers = [("Metadata", "true"), ("Host", "169.254.169.254")];
     Ok(client.get(&path, &headers).await?)
 }
@@ -261,7 +397,10 @@ fn client(claims: &Claims) -> &str {
 }
 
 fn description(answer: &Answer) -> String {
-    answer.json()["error_description"].as_str().unwrap_or_default().to_owned()
+    answer.json()["error_description"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn heading(text: &str) {

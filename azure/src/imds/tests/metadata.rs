@@ -1,0 +1,101 @@
+use ::http::StatusCode;
+use proptest::prelude::*;
+
+use super::*;
+
+#[tokio::test]
+async fn other_metadata_is_passed_on_whatever_it_is() {
+    let server = Loopback::http(|call| match call.target.as_str() {
+        "/metadata/versions" => Answer::new(200, r#"{"apiVersions":[]}"#),
+        _ => Answer::new(400, "bad").header("content-type", "text/plain"),
+    })
+    .await;
+    let client = client(&server.url);
+    let versions = client.metadata("/metadata/versions", &[]).await.unwrap();
+    assert_eq!(versions.body(), r#"{"apiVersions":[]}"#);
+    let query = [("api-version", "2021-02-01"), ("format", "text")];
+    let other = client
+        .metadata("/metadata/instance/compute/location", &query)
+        .await
+        .unwrap();
+    assert_eq!(other.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(other.headers()["content-type"], "text/plain");
+    let calls = server.calls();
+    assert_eq!(
+        calls[1].target,
+        "/metadata/instance/compute/location?api-version=2021-02-01&format=text"
+    );
+    assert_eq!(calls[1].headers["metadata"], "true");
+}
+
+#[tokio::test]
+async fn the_nodes_credentials_are_not_other_metadata() {
+    let server = Loopback::http(|_| Answer::new(200, "secret")).await;
+    let client = client(&server.url);
+    let paths = [
+        "/metadata/identity/oauth2/token",
+        "/metadata/identity/issuecredential",
+        "/metadata/identity/getplatformmetadata",
+        "/Metadata/Identity/credential",
+        "/metadata/identity",
+        "/metadata/identity/info/",
+        "/metadata/instance/../identity/oauth2/token",
+        "/metadata/instance/./compute",
+        "/metadata/instance/%2e%2e/identity/oauth2/token",
+        "/metadata//identity/oauth2/token",
+        "/metadata/instance\\..\\identity",
+        "/metadata/instance?x=1",
+        "/metadata/instance#x",
+        "/metadata",
+        "/machine/?comp=goalstate",
+        "metadata/instance",
+        "",
+    ];
+    for path in paths {
+        let failure = client.metadata(path, &[]).await.unwrap_err();
+        assert_eq!(
+            failure,
+            refused("not_found", "this path of IMDS is not served"),
+            "{path}"
+        );
+    }
+    assert!(server.calls().is_empty());
+    client
+        .metadata("/metadata/identity/info", &[("api-version", API_VERSION)])
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn the_tenants_name_counts_against_the_limits_of_identities() {
+    let server = Loopback::http(|_| Answer::new(200, r#"{"tenantId":"t"}"#)).await;
+    let limits = ImdsLimits::default();
+    let mut seats = Vec::new();
+    for _ in 0..IDENTITY_CONCURRENT {
+        seats.push(limits.identity().await);
+    }
+    let client = ImdsClient::new(
+        server.url.parse().unwrap(),
+        limits,
+        Duration::from_millis(50),
+    );
+    assert!(
+        client
+            .metadata("/metadata/identity/info", &[])
+            .await
+            .is_err()
+    );
+    assert!(client.metadata("/metadata/instance", &[]).await.is_ok());
+}
+
+proptest! {
+    #[test]
+    fn no_path_leads_below_identity_but_the_tenants_name(path in "(/metadata)?[/.a-z%iI]{0,12}(identity)?[/.a-z%]{0,12}") {
+        if route::check(&path).is_ok() {
+            let url = Url::parse("http://imds/").unwrap().join(&path).unwrap();
+            prop_assert_eq!(url.path(), path.as_str(), "a URL parser reads it as it is");
+            let below = path.to_ascii_lowercase().starts_with("/metadata/identity");
+            prop_assert!(!below || path == "/metadata/identity/info");
+        }
+    }
+}

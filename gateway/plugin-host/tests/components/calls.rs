@@ -1,0 +1,240 @@
+//! What becomes of a call, whatever the component does with it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use podgate_plugin_host::{Limits, Plugin, PluginError, Policy, Verdict};
+use tracing::Level;
+
+use crate::policy::{CONFIGURE, DECIDE, answering, policy, with_log, with_pages};
+use crate::support::lines::Lines;
+use crate::support::{host, plugin, question};
+
+async fn load(component: Vec<u8>) -> Arc<dyn Policy> {
+    load_plugin(plugin(component)).await
+}
+
+async fn load_plugin(plugin: Plugin) -> Arc<dyn Policy> {
+    host().policy(plugin).await.unwrap()
+}
+
+async fn asked(component: Vec<u8>) -> Result<Verdict, PluginError> {
+    load(component).await.decide(&question()).await
+}
+
+fn deciding(body: &str) -> String {
+    format!(r#"{CONFIGURE} (func $decide (export "decide") (param i32) (result i32) {body})"#)
+}
+
+#[tokio::test]
+async fn answers_come_back_as_they_are() {
+    assert_eq!(asked(answering(0, "")).await, Ok(Verdict::Pass));
+    assert_eq!(asked(answering(2, "not today")).await, Ok(Verdict::Deny("not today".into())));
+    assert_eq!(asked(answering(3, "")).await, Ok(Verdict::Restrict(vec![])));
+}
+
+#[tokio::test]
+async fn bypass_needs_its_grant() {
+    let error = asked(answering(1, "")).await.unwrap_err();
+    assert_eq!(error.category(), "bypass_not_granted");
+    let mut granted = plugin(answering(1, ""));
+    granted.grants.bypass = true;
+    let answer = load_plugin(granted).await.decide(&question()).await;
+    assert_eq!(answer, Ok(Verdict::Bypass));
+}
+
+#[tokio::test]
+async fn a_reason_is_cleaned_and_cut_before_anybody_sees_it() {
+    let answer = asked(answering(2, "no\r\n\u{1b}[2Jentry")).await;
+    assert_eq!(answer, Ok(Verdict::Deny("no [2Jentry".into())));
+    let Ok(Verdict::Deny(reason)) = asked(answering(2, &"a".repeat(3000))).await else {
+        panic!("it is a denial");
+    };
+    assert!(reason.len() < 1100, "{} bytes", reason.len());
+}
+
+#[tokio::test]
+async fn an_answer_longer_than_its_limit_is_thrown_away() {
+    let mut small = plugin(answering(2, "more than ten bytes"));
+    small.limits.answer = 10;
+    let error = load_plugin(small).await.decide(&question()).await.unwrap_err();
+    assert_eq!(error.category(), "oversized");
+    // Two MiB of zeros: beyond what is even copied out of the guest.
+    let huge = r#"(data (i32.const 32) "\02\00\00\00\00\00\00\00\00\00\20\00")"#;
+    let error = asked(with_pages(40, &format!("{huge} {CONFIGURE} {DECIDE}"))).await.unwrap_err();
+    assert_eq!(error.category(), "oversized");
+}
+
+#[tokio::test]
+async fn a_list_of_empty_texts_counts_by_its_length() {
+    // 16,384 client ids, each empty: their places are zeros.
+    let many = r#"(data (i32.const 32) "\03\00\00\00\00\10\00\00\00\40\00\00")"#;
+    let error = asked(with_pages(40, &format!("{many} {CONFIGURE} {DECIDE}"))).await.unwrap_err();
+    assert_eq!(error.category(), "oversized");
+}
+
+#[tokio::test]
+async fn text_that_is_no_utf8_and_cases_that_do_not_exist_are_unusable_answers() {
+    let bad_text = r#"(data (i32.const 32) "\02\00\00\00\40\00\00\00\01\00\00\00") (data (i32.const 64) "\ff")"#;
+    let bad_case = r#"(data (i32.const 32) "\09")"#;
+    let outside = r#"(data (i32.const 32) "\02\00\00\00\00\00\ff\00\10\00\00\00")"#;
+    for data in [bad_text, bad_case, outside] {
+        let error = asked(policy(&format!("{data} {CONFIGURE} {DECIDE}"))).await.unwrap_err();
+        assert_eq!(error.category(), "invalid_answer", "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_crash_names_the_function_it_happened_in() {
+    let inner = "(func $find_team (result i32) unreachable)";
+    let error = asked(policy(&format!("{inner} {}", deciding("(call $find_team)")))).await.unwrap_err();
+    assert_eq!(error.category(), "trap");
+    let text = error.to_string();
+    assert!(text.contains("panicked") && text.contains("find_team < decide"), "{text}");
+}
+
+#[tokio::test]
+async fn endless_recursion_is_a_crash_of_its_own_kind() {
+    let error = asked(policy(&deciding("(call $decide (i32.const 0))"))).await.unwrap_err();
+    assert!(error.to_string().contains("its stack overflowed"), "{error}");
+}
+
+#[tokio::test]
+async fn a_plugin_that_crashed_answers_the_next_question() {
+    // Crashes over the first question of an instance that has a pod whose name begins with a zero byte.
+    let body = "(if (i32.eqz (i32.load8_u (i32.load offset=8 (local.get 0)))) (then unreachable)) (i32.const 32)";
+    let loaded = load(policy(&deciding(body))).await;
+    let mut bad = question();
+    bad.pod.name = "\0".into();
+    for _ in 0..3 {
+        assert_eq!(loaded.decide(&bad).await.unwrap_err().category(), "trap");
+        assert_eq!(loaded.decide(&question()).await, Ok(Verdict::Pass));
+    }
+}
+
+#[tokio::test]
+async fn no_call_sees_what_another_one_left() {
+    let body = "(if (i32.load (i32.const 512)) (then unreachable)) (i32.store (i32.const 512) (i32.const 1)) (i32.const 32)";
+    let loaded = load(policy(&deciding(body))).await;
+    for _ in 0..50 {
+        assert_eq!(loaded.decide(&question()).await, Ok(Verdict::Pass));
+    }
+}
+
+#[tokio::test]
+async fn every_instance_is_configured_before_its_question() {
+    // Denies with its settings as the reason.
+    let main = r#"
+        (func (export "configure") (param $at i32) (param $length i32) (result i32)
+            (i32.store8 (i32.const 32) (i32.const 2))
+            (i32.store (i32.const 36) (local.get $at))
+            (i32.store (i32.const 40) (local.get $length))
+            (i32.const 16))"#;
+    let mut configured = plugin(policy(&format!("{main} {DECIDE}")));
+    configured.settings = r#"{"mode":"strict"}"#.into();
+    let loaded = load_plugin(configured).await;
+    for _ in 0..2 {
+        let answer = loaded.decide(&question()).await;
+        assert_eq!(answer, Ok(Verdict::Deny(r#"{"mode":"strict"}"#.into())));
+    }
+}
+
+#[tokio::test]
+async fn memory_beyond_the_limit_is_named_as_that() {
+    let greedy = deciding(
+        "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable",
+    );
+    let error = asked(policy(&greedy)).await.unwrap_err();
+    assert_eq!(error.category(), "memory");
+    assert!(error.to_string().contains("16777216 bytes"), "{error}");
+    let error = host().policy(plugin(with_pages(512, &deciding("(i32.const 32)")))).await.err().unwrap();
+    assert_eq!(error.category(), "memory");
+}
+
+#[tokio::test]
+async fn a_refused_growth_that_the_guest_copes_with_is_no_error() {
+    let modest = deciding("(drop (memory.grow (i32.const 1024))) (i32.const 32)");
+    assert_eq!(asked(policy(&modest)).await, Ok(Verdict::Pass));
+}
+
+#[tokio::test]
+async fn a_table_beyond_the_limit_is_named_as_that() {
+    let table = format!("(table 40000 funcref) {}", deciding("(i32.const 32)"));
+    let error = host().policy(plugin(policy(&table))).await.err().unwrap();
+    assert_eq!(error.category(), "table");
+}
+
+#[tokio::test]
+async fn a_loop_ends_at_its_limit_on_a_runtime_with_nothing_else_to_do() {
+    let loaded = load(policy(&deciding("(loop $l (br $l)) unreachable"))).await;
+    let started = Instant::now();
+    let error = loaded.decide(&question()).await.unwrap_err();
+    assert_eq!(error.category(), "timeout");
+    assert!(error.to_string().contains("within 100ms"), "{error}");
+    // Six times its limit: a timer that nobody looks at would take as long.
+    assert!(started.elapsed() < Duration::from_millis(600), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_loop_lets_others_run_on_the_same_thread() {
+    let looping = load(policy(&deciding("(loop $l (br $l)) unreachable"))).await;
+    let quick = load(answering(0, "")).await;
+    let endless = tokio::spawn(async move { looping.decide(&question()).await });
+    let mut answers = 0;
+    while !endless.is_finished() {
+        assert_eq!(quick.decide(&question()).await, Ok(Verdict::Pass));
+        answers += 1;
+        tokio::task::yield_now().await;
+    }
+    assert!(answers >= 3, "{answers} answers in ten ticks");
+}
+
+#[tokio::test]
+async fn calls_beyond_a_plugins_places_wait_for_one_and_then_fail() {
+    let loaded = load(policy(&deciding("(loop $l (br $l)) unreachable"))).await;
+    let calls: Vec<_> = (0..40)
+        .map(|_| {
+            let loaded = Arc::clone(&loaded);
+            tokio::spawn(async move { loaded.decide(&question()).await.unwrap_err().category() })
+        })
+        .collect();
+    let mut categories = Vec::new();
+    for call in calls {
+        categories.push(call.await.unwrap());
+    }
+    assert!(categories.contains(&"timeout"), "{categories:?}");
+    assert!(categories.iter().all(|category| matches!(*category, "timeout" | "overloaded")), "{categories:?}");
+    // And afterwards every place is free again.
+    assert_eq!(loaded.decide(&question()).await.unwrap_err().category(), "timeout");
+}
+
+#[tokio::test]
+async fn log_lines_carry_the_plugins_name_and_are_bounded() {
+    let flood = deciding(
+        r#"(local $left i32) (local.set $left (i32.const 100))
+        (loop $again
+            (call $write (i32.const 2) (i32.const 64) (i32.const 9))
+            (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+            (br_if $again (local.get $left)))
+        (i32.const 32)"#,
+    );
+    let loaded = load(with_log(&format!(r#"(data (i32.const 64) "over\0ahere") {flood}"#))).await;
+    assert!(loaded.is_pure());
+    let lines = Lines::default();
+    let guard = lines.catch();
+    assert_eq!(loaded.decide(&question()).await, Ok(Verdict::Pass));
+    drop(guard);
+    let lines = lines.all();
+    assert_eq!(lines.len(), Limits::default().log_lines + 1);
+    assert!(lines.iter().all(|line| line.plugin == "p" && line.level == Level::WARN));
+    assert_eq!(lines[0].message, "over here");
+    assert_eq!(lines.last().unwrap().dropped, Some(100 - 32));
+}
+
+#[tokio::test]
+async fn a_plugin_outlives_its_host() {
+    let host = host();
+    let loaded = host.policy(plugin(policy(&deciding("(loop $l (br $l)) unreachable")))).await.unwrap();
+    drop(host);
+    assert_eq!(loaded.decide(&question()).await.unwrap_err().category(), "timeout");
+}
