@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::plugins::{self as plugins_file, Plugins};
 use crate::credential::{Certificates, Credentials, Measured, Secrets};
-use crate::flow::Flow;
+use crate::flow::{Decisions, Flow};
 use crate::imds;
 use crate::listen;
 use crate::metrics::Metrics;
@@ -74,11 +74,18 @@ impl Gateway {
             flow: Arc::clone(&flow),
             readiness: readiness.clone(),
         });
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(run_source(Box::new(source), world.clone(), first)),
             tokio::spawn(cache::keep(flow.tokens.clone(), world)),
-            tokio::spawn(admin_port.serve(admin_listener)),
+            tokio::spawn(Arc::clone(&admin_port).serve(admin_listener)),
         ];
+        if let Some(port) = config.prometheus_port {
+            let listener = bind(SocketAddr::new(config.admin_address, port)).await?;
+            tasks.push(tokio::spawn(admin_port.serve(listener)));
+        }
+        for (flag, why) in config.retired.given() {
+            tracing::warn!(flag, why, "this flag of the old gateway has no effect");
+        }
         let (shutdown, ending) = watch::channel(false);
         let bounds = listen::Bounds::default();
         let serving = tokio::spawn(listen::serve(listener, flow, bounds, ended(ending)));
@@ -169,6 +176,7 @@ fn flow(
         },
         world: world.clone(),
         pod_wait: config.pod_wait,
+        decisions: Decisions::default(),
         policies: ArcSwap::from_pointee(Chain::new(loaded.policies, Arc::clone(metrics))),
         assignment: config.assignment_rules(),
         tokens,

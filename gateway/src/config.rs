@@ -14,8 +14,10 @@ use crate::world::IdentityRules;
 
 mod duration;
 pub mod plugins;
+mod retired;
 
 pub use duration::seconds_or_unit;
+pub use retired::Retired;
 
 /// The gateway of a node: answers its pods' requests for tokens.
 ///
@@ -153,6 +155,12 @@ pub struct Config {
     #[arg(long, env = "PODGATE_SET_RETRY_AFTER_HEADER", action = ArgAction::Set, num_args = 0..=1,
           require_equals = true, default_missing_value = "true", hide_short_help = true)]
     pub set_retry_after_header: Option<bool>,
+    /// Also serve /metrics on this port, as the old gateway did (it used 9090).
+    #[arg(long, env = "PODGATE_PROMETHEUS_PORT", hide_short_help = true)]
+    pub prometheus_port: Option<u16>,
+    /// Flags without effect.
+    #[command(flatten)]
+    pub retired: Retired,
 }
 
 /// Form of log lines.

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::assignment::{self, Assignment, Whose};
 use crate::cache::{self, Held, TokenCache};
 use crate::clock::Clock;
-use crate::imds::{self, MetadataQuestion, Question, TokenQuestion};
+use crate::imds::{self, MetadataQuestion, Question, Route, TokenQuestion};
 use crate::metrics::Metrics;
 use crate::pod::{self, ResolvedPod};
 use crate::policy::Chain;
@@ -25,7 +25,11 @@ use crate::refusal::Refusal;
 use crate::reply::{self, ErrorFormat, Reply};
 use crate::world::{Way, World};
 
+mod decision;
 mod record;
+
+use decision::Decision;
+pub use decision::Decisions;
 
 /// Everything a request meets on its way.
 pub struct Flow {
@@ -37,6 +41,8 @@ pub struct Flow {
     pub pod_wait: Duration,
     /// The policy chain, swapped as a whole on a reload.
     pub policies: ArcSwap<Chain>,
+    /// What was decided while the world stood still.
+    pub decisions: Decisions,
     /// How identities are found.
     pub assignment: assignment::Rules,
     /// The tokens.
@@ -54,18 +60,27 @@ pub struct Flow {
 impl Flow {
     /// Answers one request of the connection that `peer` made. Never fails: a refusal is an answer.
     pub async fn serve<B>(&self, peer: IpAddr, request: &Request<B>) -> Reply {
-        let mut record = record::Record::start(request);
-        let answered = match imds::parse(request, &self.rules) {
-            Ok(Question::Token(question)) => self.token(peer, &question, &mut record).await,
-            Ok(Question::Metadata(question)) => self.metadata(peer, &question, &mut record).await,
-            Err(refusal) => Err(refusal),
+        let mut record = record::Record::start();
+        let (reply, refusal) = match self.answer(peer, request, &mut record).await {
+            Ok(reply) => (reply, None),
+            Err(refusal) => (reply::refusal(&refusal, self.error_format), Some(refusal)),
         };
-        let reply = match &answered {
-            Ok(_) => None,
-            Err(refusal) => Some(reply::refusal(refusal, self.error_format)),
-        };
-        record.finish(peer, &self.metrics, answered.as_ref().err(), reply.as_ref());
-        answered.unwrap_or_else(|_| reply.unwrap_or_default())
+        record.finish(peer, &self.metrics, reply.status(), refusal.as_ref());
+        reply
+    }
+
+    async fn answer<B>(
+        &self,
+        peer: IpAddr,
+        request: &Request<B>,
+        record: &mut record::Record,
+    ) -> Result<Reply, Refusal> {
+        let path = imds::target(request)?;
+        record.route(Route::of(&path));
+        match imds::parse(request, path, &self.rules)? {
+            Question::Token(question) => self.token(peer, &question, record).await,
+            Question::Metadata(question) => self.metadata(peer, &question, record).await,
+        }
     }
 
     /// A token of an identity that is bound to the pod at the moment the reply is written, or none.
@@ -75,24 +90,51 @@ impl Flow {
         question: &TokenQuestion,
         record: &mut record::Record,
     ) -> Result<Reply, Refusal> {
-        let pod = pod::resolve(&self.world, peer, Instant::now() + self.pod_wait).await?;
-        record.token(&pod, question);
-        let judgement = self
-            .policies
-            .load_full()
-            .judge(&self.world, &pod, question)
+        let decision = self.decide(peer, question, record).await?;
+        let pod = &decision.pod;
+        let (assignment, held) = self
+            .first(pod, question, decision.assignments.iter())
             .await?;
-        let assignments =
-            assignment::find(&self.world, &pod, question, &judgement, &self.assignment).await?;
-        let (assignment, held) = self.first(&pod, question, assignments.iter()).await?;
         record.assignment(assignment);
-        let more = self.auxiliary(&pod, question, assignment).await?;
-        self.recheck(&pod, question, &judgement, assignment)?;
+        let more = self.auxiliary(pod, question, assignment).await?;
+        self.recheck(&decision, question, assignment)?;
         let now = self.clock.now();
         Ok(match more.is_empty() {
             true => reply::token(held.body(now)),
             false => reply::tokens(&bodies(&held, &more, now)),
         })
+    }
+
+    /// Who asks, and what may answer. As long as the world stands still the same question of the same
+    /// address has the same answer, which is then remembered.
+    async fn decide(
+        &self,
+        peer: IpAddr,
+        question: &TokenQuestion,
+        record: &mut record::Record,
+    ) -> Result<Arc<Decision>, Refusal> {
+        let policies = self.policies.load_full();
+        if let Some(decision) = self
+            .decisions
+            .recall(&self.world, &policies, peer, question)
+        {
+            record.token(&decision.pod, question);
+            return Ok(decision);
+        }
+        let stamp = self.world.stamp();
+        let deadline = Instant::now() + self.pod_wait;
+        let pod = pod::resolve(&self.world, peer, deadline).await?;
+        record.token(&pod, question);
+        let judgement = policies.judge(&self.world, &pod, question).await?;
+        let rules = &self.assignment;
+        let assignments = assignment::find(&self.world, &pod, question, &judgement, rules).await?;
+        let decision = Decision {
+            stamp,
+            pod,
+            judgement,
+            assignments,
+        };
+        Ok(self.decisions.remember(policies, peer, question, decision))
     }
 
     /// The token of the one assignment; of several, the one whose token has the object id asked for.
@@ -137,17 +179,20 @@ impl Flow {
     }
 
     /// Invariant 1: the upstream call may have taken seconds, in which the address changed its pod or the
-    /// identity its binding. Both are looked at again before a token leaves.
+    /// identity its binding. Unless the world stood still, both are looked at again before a token leaves.
     fn recheck(
         &self,
-        pod: &ResolvedPod,
+        decision: &Decision,
         question: &TokenQuestion,
-        judgement: &crate::policy::Judgement,
         assignment: &Assignment,
     ) -> Result<(), Refusal> {
-        pod.recheck(&self.world)?;
+        if self.world.stamp() == decision.stamp {
+            return Ok(());
+        }
+        let (world, pod, judgement) = (&self.world, &decision.pod, &decision.judgement);
+        pod.recheck(world)?;
         assignment::recheck(
-            &self.world,
+            world,
             pod,
             question,
             judgement,

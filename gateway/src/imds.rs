@@ -74,13 +74,19 @@ pub enum Route {
     Unknown,
 }
 
-/// Reads a request.
+/// Reads a request whose path is known by [`target`].
 ///
 /// # Errors
 /// The first check that fails, in the order of the module's text.
-pub fn parse<B>(request: &Request<B>, rules: &Rules) -> Result<Question, Refusal> {
-    let path = target(request)?;
+pub fn parse<B>(
+    request: &Request<B>,
+    path: CanonicalPath,
+    rules: &Rules,
+) -> Result<Question, Refusal> {
     let route = Route::of(&path);
+    if route == Route::Unknown {
+        return Err(unknown(&path));
+    }
     guard(request, route, rules)?;
     let query =
         Query::parse(request.uri().query().unwrap_or_default()).map_err(Refusal::BadRequest)?;
@@ -116,8 +122,11 @@ impl Route {
     }
 }
 
-/// Origin form only (RFC 9112 §3.2.1): this is neither a proxy nor a tunnel.
-fn target<B>(request: &Request<B>) -> Result<CanonicalPath, Refusal> {
+/// The path of a request. Origin form only (RFC 9112 §3.2.1): this is neither a proxy nor a tunnel.
+///
+/// # Errors
+/// Another form, another version of HTTP, or a path that is not canonical.
+pub fn target<B>(request: &Request<B>) -> Result<CanonicalPath, Refusal> {
     let bad = |text: &str| Refusal::BadRequest(text.to_owned());
     if request.method() == Method::CONNECT || request.uri().authority().is_some() {
         return Err(bad(
@@ -132,11 +141,6 @@ fn target<B>(request: &Request<B>) -> Result<CanonicalPath, Refusal> {
 
 /// Everything that needs no query.
 fn guard<B>(request: &Request<B>, route: Route, rules: &Rules) -> Result<(), Refusal> {
-    if route == Route::Unknown {
-        let path = CanonicalPath::parse(request.uri().path())
-            .map_err(|text| Refusal::BadRequest(text.to_owned()))?;
-        return Err(unknown(&path));
-    }
     if request.method() != Method::GET {
         return Err(Refusal::MethodNotAllowed(request.method().to_string()));
     }

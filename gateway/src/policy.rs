@@ -149,6 +149,11 @@ impl Chain {
         }
     }
 
+    /// Whether every plugin is a pure function of what it is told, so that a verdict holds until that changes.
+    pub fn is_pure(&self) -> bool {
+        self.links.iter().all(|link| link.memo.is_some())
+    }
+
     /// The plugins' names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.links.iter().map(Link::name)

@@ -88,18 +88,9 @@ pub enum Refusal {
     /// Entra ID or IMDS refused or could not answer.
     #[error("{0}")]
     Upstream(Failure),
-    /// A plugin that must answer did not.
-    #[error("plugin {plugin} failed: ask the cluster's operator")]
-    PluginFailed {
-        /// The plugin's name.
-        plugin: String,
-    },
     /// The gateway's own deadline.
     #[error("no token within {} s; retry", .0.as_secs())]
     Deadline(Duration),
-    /// The gateway is ending.
-    #[error("the gateway is shutting down; retry")]
-    ShuttingDown,
 }
 
 impl Refusal {
@@ -122,9 +113,7 @@ impl Refusal {
             Self::Misconfigured(_) => "misconfigured",
             Self::TooMany { .. } => "too_many",
             Self::Upstream(failure) => failure.category(),
-            Self::PluginFailed { .. } => "plugin_failed",
             Self::Deadline(_) => "deadline",
-            Self::ShuttingDown => "shutting_down",
         }
     }
 }

@@ -112,9 +112,7 @@ pub(crate) fn status(refusal: &Refusal) -> (StatusCode, &'static str) {
         | Refusal::AmbiguousPod { .. }
         | Refusal::PodChanged { .. }
         | Refusal::NotAssignedYet(_)
-        | Refusal::PluginFailed { .. }
-        | Refusal::Deadline(_)
-        | Refusal::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "service_unavailable"),
+        | Refusal::Deadline(_) => (StatusCode::SERVICE_UNAVAILABLE, "service_unavailable"),
     }
 }
 
@@ -146,9 +144,8 @@ fn retry_after(refusal: &Refusal) -> Option<Duration> {
         Refusal::AmbiguousPod { .. }
         | Refusal::UnknownPod { .. }
         | Refusal::NotAssignedYet(_)
-        | Refusal::PluginFailed { .. }
         | Refusal::Deadline(_) => Some(SOON),
-        Refusal::PodChanged { .. } | Refusal::ShuttingDown => Some(Duration::from_secs(1)),
+        Refusal::PodChanged { .. } => Some(Duration::from_secs(1)),
         _ => None,
     }
 }

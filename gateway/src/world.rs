@@ -8,6 +8,7 @@
 //! One writer at a time changes plain maps synchronously; nobody holds the lock across an await.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{RwLock, RwLockReadGuard};
 use tokio::sync::{broadcast, watch};
@@ -31,6 +32,7 @@ pub struct World(Arc<Shared>);
 
 struct Shared {
     index: RwLock<Index>,
+    stamp: AtomicU64,
     version: watch::Sender<u64>,
     changes: broadcast::Sender<Change>,
 }
@@ -55,6 +57,7 @@ impl World {
     pub fn new(rules: IdentityRules) -> Self {
         Self(Arc::new(Shared {
             index: RwLock::new(Index::new(rules)),
+            stamp: AtomicU64::new(0),
             version: watch::Sender::new(0),
             changes: broadcast::Sender::new(CHANGES),
         }))
@@ -62,14 +65,12 @@ impl World {
 
     /// Adds an object, or replaces the one of the same kind, namespace and name.
     pub fn apply(&self, object: Object) {
-        let changes = self.0.index.write().apply(object);
-        self.announce(changes);
+        self.change(|index| index.apply(object));
     }
 
     /// Removes an object; one that is not there is no error.
     pub fn remove(&self, key: &ObjectKey) {
-        let changes = self.0.index.write().remove(key);
-        self.announce(changes);
+        self.change(|index| index.remove(key));
     }
 
     /// A view of now. Hold it briefly and never across an await.
@@ -87,7 +88,17 @@ impl World {
         self.0.changes.subscribe()
     }
 
-    fn announce(&self, changes: Vec<Change>) {
+    /// Two readings of the same stamp mean that nothing changed in between.
+    pub fn stamp(&self) -> u64 {
+        self.0.stamp.load(Ordering::Acquire)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Index) -> Vec<Change>) {
+        let mut index = self.0.index.write();
+        let changes = change(&mut index);
+        // Under the lock: whoever sees the new state sees the new stamp.
+        self.0.stamp.fetch_add(1, Ordering::Release);
+        drop(index);
         for change in changes {
             // No receiver is no error: nobody keeps anything yet.
             let _ = self.0.changes.send(change);

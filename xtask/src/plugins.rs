@@ -68,7 +68,9 @@ fn print_size(component: &Path) -> Result<()> {
         .with_context(|| format!("looking at {}", component.display()))?
         .len();
     let resolved = component.canonicalize()?;
-    let shown = resolved.strip_prefix(root().canonicalize()?).unwrap_or(&resolved);
+    let shown = resolved
+        .strip_prefix(root().canonicalize()?)
+        .unwrap_or(&resolved);
     println!("{:>6} KiB  {}", bytes.div_ceil(1024), shown.display());
     Ok(())
 }

@@ -191,6 +191,14 @@ proptest! {
     }
 
     #[test]
+    fn long_ids_hash_as_they_compare(name in "[a-z]{1,120}") {
+        let lower: ResourceId = arm_id("s", "g", &name).parse().unwrap();
+        let upper: ResourceId = arm_id("S", "G", &name.to_uppercase()).parse().unwrap();
+        prop_assert_eq!(&lower, &upper);
+        prop_assert_eq!(hash_of(&lower), hash_of(&upper));
+    }
+
+    #[test]
     fn order_agrees_with_equality(one in "[a-cA-C.]{1,4}", other in "[a-cA-C.]{1,4}") {
         if let (Ok(one), Ok(other)) = (one.parse::<TenantId>(), other.parse::<TenantId>()) {
             prop_assert_eq!(one == other, one.cmp(&other).is_eq());

@@ -89,7 +89,7 @@ pub(super) use identifier;
 
 /// ASCII case does not matter.
 pub(super) mod ignore_case {
-    use super::{Hash, Hasher, Ordering};
+    use super::{Hasher, Ordering};
 
     /// Bytes that are lowered and hashed at a time; a GUID and most resource ids' parts fit.
     const CHUNK: usize = 64;

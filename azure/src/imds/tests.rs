@@ -284,27 +284,34 @@ async fn hold(stream: &mut tokio::net::TcpStream, counter: &AtomicUsize, peak: &
 async fn who_gets_no_turn_in_time_is_told_so_and_imds_is_not_asked() {
     let server = Loopback::http(|_| token_answer()).await;
     let limits = ImdsLimits::default();
-    let mut seats = Vec::new();
-    for _ in 0..IDENTITY_CONCURRENT {
-        seats.push(limits.identity().await);
-    }
-    let client = ImdsClient::new(
-        server.url.parse().unwrap(),
-        limits,
-        Duration::from_millis(50),
-    );
-    let failure = client
-        .token(&Selector::Unspecified, &vault())
-        .await
-        .unwrap_err();
+    let seats = all_seats(&limits).await;
+    let ask = async |client: ImdsClient| client.token(&Selector::Unspecified, &vault()).await;
+    let failure = ask(impatient(&server, &limits)).await.unwrap_err();
     assert_eq!(failure.category(), "throttled");
     assert_eq!(wait(&failure), Some(NEXT_WINDOW));
     assert!(server.calls().is_empty());
     drop(seats);
-    client
-        .token(&Selector::Unspecified, &vault())
-        .await
-        .unwrap();
+    ask(patient(&server, &limits)).await.unwrap();
+}
+
+async fn all_seats(limits: &ImdsLimits) -> Vec<Turn> {
+    let mut seats = Vec::new();
+    for _ in 0..IDENTITY_CONCURRENT {
+        seats.push(limits.identity().await);
+    }
+    seats
+}
+
+/// For calls that must not get a turn.
+fn impatient(server: &Loopback, limits: &ImdsLimits) -> ImdsClient {
+    let deadline = Duration::from_millis(50);
+    ImdsClient::new(server.url.parse().unwrap(), limits.clone(), deadline)
+}
+
+/// For calls that must, however slow the machine is.
+fn patient(server: &Loopback, limits: &ImdsLimits) -> ImdsClient {
+    let deadline = Duration::from_secs(10);
+    ImdsClient::new(server.url.parse().unwrap(), limits.clone(), deadline)
 }
 
 #[tokio::test]

@@ -90,7 +90,9 @@ impl CodeCache {
         // Of the open file, so that what was checked is what is read.
         check_file(&file.metadata()?, self.user)?;
         let mut bytes = Vec::new();
-        Read::by_ref(&mut file).take(MAX_FILE).read_to_end(&mut bytes)?;
+        Read::by_ref(&mut file)
+            .take(MAX_FILE)
+            .read_to_end(&mut bytes)?;
         unwrap(bytes, component)
     }
 
@@ -117,7 +119,11 @@ impl CodeCache {
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
-            if entry.path().extension().is_some_and(|found| found == EXTENSION) {
+            if entry
+                .path()
+                .extension()
+                .is_some_and(|found| found == EXTENSION)
+            {
                 files.push((entry.metadata()?.modified()?, entry.path()));
             }
         }
@@ -126,7 +132,8 @@ impl CodeCache {
 
     fn path(&self, component: &Digest) -> PathBuf {
         let component: String = component.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.folder.join(format!("{component}-{}.{EXTENSION}", self.engine))
+        self.folder
+            .join(format!("{component}-{}.{EXTENSION}", self.engine))
     }
 }
 
@@ -158,7 +165,9 @@ fn check_file(found: &Metadata, user: u32) -> io::Result<()> {
 /// The code inside a file's bytes, where the header fits it.
 fn unwrap(mut bytes: Vec<u8>, component: &Digest) -> io::Result<Vec<u8>> {
     let damaged = |cause| io::Error::new(io::ErrorKind::InvalidData, cause);
-    let (header, code) = bytes.split_at_checked(HEADER).ok_or(damaged("it is too short"))?;
+    let (header, code) = bytes
+        .split_at_checked(HEADER)
+        .ok_or(damaged("it is too short"))?;
     let (magic, digests) = header.split_at(MAGIC.len());
     let (of_component, of_code) = digests.split_at(DIGEST);
     match () {

@@ -26,15 +26,23 @@ pub(crate) fn compile(
     if let Some(component) = cached(engine, cache, &digest) {
         return Ok(component);
     }
-    let component = Component::from_binary(engine, bytes)
-        .map_err(|error| not_component(plugin, format!("it is damaged or uses what this gateway lacks: {error:#}")))?;
+    let component = Component::from_binary(engine, bytes).map_err(|error| {
+        not_component(
+            plugin,
+            format!("it is damaged or uses what this gateway lacks: {error:#}"),
+        )
+    })?;
     if let Some(cache) = cache {
         keep(cache, &digest, &component);
     }
     Ok(component)
 }
 
-fn cached(engine: &Engine, cache: Option<&CodeCache>, digest: &code_cache::Digest) -> Option<Component> {
+fn cached(
+    engine: &Engine,
+    cache: Option<&CodeCache>,
+    digest: &code_cache::Digest,
+) -> Option<Component> {
     let code = cache?.read(digest)?;
     // SAFETY: deserializing runs whatever the bytes say. They are a former result of `serialize`: the cache
     // gives only what this user wrote, in a folder closed to others, with a digest that proves it whole and
@@ -64,7 +72,9 @@ fn check(plugin: &str, bytes: &[u8]) -> Result<(), PluginError> {
     let cause = match () {
         () if bytes.starts_with(COMPONENT) => return Ok(()),
         () if bytes.starts_with(CORE_MODULE) => "it is a core WebAssembly module, not a component",
-        () if bytes.starts_with(b"\0asm") => "it is a component of an old draft of the component model",
+        () if bytes.starts_with(b"\0asm") => {
+            "it is a component of an old draft of the component model"
+        }
         () if bytes.is_empty() => "it is empty",
         () => "it is no WebAssembly at all",
     };

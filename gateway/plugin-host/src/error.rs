@@ -30,7 +30,9 @@ pub struct Problem {
 #[derive(Debug, Error)]
 pub enum HostError {
     /// The WebAssembly engine refuses this machine.
-    #[error("starting the WebAssembly engine: {cause}; it needs a 64-bit Linux with room to reserve address space (ulimit -v)")]
+    #[error(
+        "starting the WebAssembly engine: {cause}; it needs a 64-bit Linux with room to reserve address space (ulimit -v)"
+    )]
     Engine {
         /// The engine's words.
         cause: String,
@@ -52,7 +54,9 @@ pub enum HostError {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum PluginError {
     /// Not a WebAssembly component.
-    #[error("plugin {plugin}: {cause}; give the output of `cargo component build --release`, or of a cargo build for wasm32-wasip2")]
+    #[error(
+        "plugin {plugin}: {cause}; give the output of `cargo component build --release`, or of a cargo build for wasm32-wasip2"
+    )]
     NotComponent {
         /// The plugin's name.
         plugin: String,
@@ -60,7 +64,9 @@ pub enum PluginError {
         cause: String,
     },
     /// The binary is larger than any sensible component.
-    #[error("plugin {plugin}: the component has {size} bytes, at most {limit} are compiled; build it with --release and strip it")]
+    #[error(
+        "plugin {plugin}: the component has {size} bytes, at most {limit} are compiled; build it with --release and strip it"
+    )]
     ComponentTooLarge {
         /// The plugin's name.
         plugin: String,
@@ -80,7 +86,9 @@ pub enum PluginError {
         found: Option<World>,
     },
     /// Built against a newer interface than this gateway has.
-    #[error("plugin {plugin}: it was built for {interface}@{found}, which is newer than this gateway's {supported}; upgrade podgate, or build the plugin against {supported}")]
+    #[error(
+        "plugin {plugin}: it was built for {interface}@{found}, which is newer than this gateway's {supported}; upgrade podgate, or build the plugin against {supported}"
+    )]
     TooNew {
         /// The plugin's name.
         plugin: String,
@@ -92,7 +100,9 @@ pub enum PluginError {
         supported: String,
     },
     /// Built against an interface that this gateway no longer has.
-    #[error("plugin {plugin}: it was built for {interface}@{found}, which this gateway no longer has; build it again against {supported}")]
+    #[error(
+        "plugin {plugin}: it was built for {interface}@{found}, which this gateway no longer has; build it again against {supported}"
+    )]
     TooOld {
         /// The plugin's name.
         plugin: String,
@@ -104,7 +114,9 @@ pub enum PluginError {
         supported: String,
     },
     /// It imports something that no operator can grant it.
-    #[error("plugin {plugin}: it imports {import}, which a {world} plugin can never have; build it against podgate:{world} and WASI 0.2 alone")]
+    #[error(
+        "plugin {plugin}: it imports {import}, which a {world} plugin can never have; build it against podgate:{world} and WASI 0.2 alone"
+    )]
     UnknownImport {
         /// The plugin's name.
         plugin: String,
@@ -114,7 +126,9 @@ pub enum PluginError {
         world: World,
     },
     /// It imports something that its operator did not grant.
-    #[error("plugin {plugin}: it imports {import}, which needs the grant `{grant}`; add it to the plugin's grants if it may have it")]
+    #[error(
+        "plugin {plugin}: it imports {import}, which needs the grant `{grant}`; add it to the plugin's grants if it may have it"
+    )]
     NotGranted {
         /// The plugin's name.
         plugin: String,
@@ -124,7 +138,9 @@ pub enum PluginError {
         grant: &'static str,
     },
     /// Its interfaces have the right names and other contents.
-    #[error("plugin {plugin}: it does not fit the interface: {cause}; build it against the published WIT of podgate:{world}")]
+    #[error(
+        "plugin {plugin}: it does not fit the interface: {cause}; build it against the published WIT of podgate:{world}"
+    )]
     Mismatch {
         /// The plugin's name.
         plugin: String,
@@ -162,7 +178,9 @@ pub enum PluginError {
         backtrace: Vec<String>,
     },
     /// It did not answer in time.
-    #[error("plugin {plugin}: it did not answer within {limit:?} and was stopped; raise limits.call if it is not stuck")]
+    #[error(
+        "plugin {plugin}: it did not answer within {limit:?} and was stopped; raise limits.call if it is not stuck"
+    )]
     Timeout {
         /// The plugin's name.
         plugin: String,
@@ -170,7 +188,9 @@ pub enum PluginError {
         limit: Duration,
     },
     /// It wanted more memory than it may have.
-    #[error("plugin {plugin}: it needs more than its {limit} bytes of memory; raise limits.memoryMiB if that is no leak")]
+    #[error(
+        "plugin {plugin}: it needs more than its {limit} bytes of memory; raise limits.memoryMiB if that is no leak"
+    )]
     Memory {
         /// The plugin's name.
         plugin: String,
@@ -178,7 +198,9 @@ pub enum PluginError {
         limit: usize,
     },
     /// It wanted a larger table than it may have.
-    #[error("plugin {plugin}: it needs a table of more than {limit} elements; no sensible component does: report it to its author")]
+    #[error(
+        "plugin {plugin}: it needs a table of more than {limit} elements; no sensible component does: report it to its author"
+    )]
     Table {
         /// The plugin's name.
         plugin: String,
@@ -186,7 +208,9 @@ pub enum PluginError {
         limit: usize,
     },
     /// What it gave the host, as an answer or in a host call, is too long.
-    #[error("plugin {plugin}: its {what} is longer than {limit} bytes and was thrown away; this is a fault in the plugin: report it to its author")]
+    #[error(
+        "plugin {plugin}: its {what} is longer than {limit} bytes and was thrown away; this is a fault in the plugin: report it to its author"
+    )]
     Oversized {
         /// The plugin's name.
         plugin: String,
@@ -196,7 +220,9 @@ pub enum PluginError {
         limit: usize,
     },
     /// Its answer fits the interface and makes no sense.
-    #[error("plugin {plugin}: its answer is unusable: {cause}; this is a fault in the plugin: report it to its author")]
+    #[error(
+        "plugin {plugin}: its answer is unusable: {cause}; this is a fault in the plugin: report it to its author"
+    )]
     InvalidAnswer {
         /// The plugin's name.
         plugin: String,
@@ -204,13 +230,17 @@ pub enum PluginError {
         cause: String,
     },
     /// It answered `bypass` and may not.
-    #[error("plugin {plugin}: it answered `bypass` without the grant for it; set grants.bypass if it may give pods the node's own identities")]
+    #[error(
+        "plugin {plugin}: it answered `bypass` without the grant for it; set grants.bypass if it may give pods the node's own identities"
+    )]
     BypassNotGranted {
         /// The plugin's name.
         plugin: String,
     },
     /// Its calls use up every place and all memory that one plugin may have.
-    #[error("plugin {plugin}: too many of its calls are under way ({cause}); this one was not started")]
+    #[error(
+        "plugin {plugin}: too many of its calls are under way ({cause}); this one was not started"
+    )]
     Overloaded {
         /// The plugin's name.
         plugin: String,
@@ -218,7 +248,9 @@ pub enum PluginError {
         cause: &'static str,
     },
     /// It failed again and again and is not asked for a while.
-    #[error("plugin {plugin}: it failed again and again and is not asked for a while; earlier lines of this log say how it failed")]
+    #[error(
+        "plugin {plugin}: it failed again and again and is not asked for a while; earlier lines of this log say how it failed"
+    )]
     Suspended {
         /// The plugin's name.
         plugin: String,
@@ -286,8 +318,12 @@ impl PluginError {
 
 fn wrong_world(expected: World, found: Option<World>) -> String {
     match found {
-        Some(found) => format!("it is a {found} plugin and is configured as a {expected} plugin; list it under `{found}`"),
-        None => format!("it exports nothing of podgate's, so it is no {expected} plugin; build it against podgate:{expected}"),
+        Some(found) => format!(
+            "it is a {found} plugin and is configured as a {expected} plugin; list it under `{found}`"
+        ),
+        None => format!(
+            "it exports nothing of podgate's, so it is no {expected} plugin; build it against podgate:{expected}"
+        ),
     }
 }
 

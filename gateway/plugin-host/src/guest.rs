@@ -93,7 +93,10 @@ impl Guest {
 
     /// Takes a place and makes a store for one call. `authority` is the host that this call may reach
     /// besides those the operator granted.
-    pub(crate) async fn begin(self: &Arc<Self>, authority: Option<Origin>) -> Result<Call, PluginError> {
+    pub(crate) async fn begin(
+        self: &Arc<Self>,
+        authority: Option<Origin>,
+    ) -> Result<Call, PluginError> {
         let deadline = Instant::now() + self.limits.call;
         let place = timeout_at(deadline, Arc::clone(&self.places).acquire_owned()).await;
         let Ok(Ok(place)) = place else {
@@ -116,7 +119,12 @@ impl Guest {
             requests_left: self.limits.http_requests,
             max_body: self.limits.http_body,
         };
-        let state = State::new(&self.name, &self.limits, Arc::clone(&self.memory), allowance);
+        let state = State::new(
+            &self.name,
+            &self.limits,
+            Arc::clone(&self.memory),
+            allowance,
+        );
         let mut store = Store::new(&self.runtime.engine, state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(MAX_TRANSFER);
@@ -168,7 +176,10 @@ impl Guest {
 
 impl Call {
     /// What the call came to. Drops the instance before anybody sees the answer.
-    pub(crate) fn end<T>(self, outcome: Result<wasmtime::Result<T>, Elapsed>) -> Result<T, PluginError> {
+    pub(crate) fn end<T>(
+        self,
+        outcome: Result<wasmtime::Result<T>, Elapsed>,
+    ) -> Result<T, PluginError> {
         match outcome {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
@@ -184,11 +195,15 @@ impl Call {
 /// guest is the only task, the runtime looks at its timers at each 61st turn, which is 600 ms here.
 fn at_each_tick(
     left: Duration,
-) -> impl FnMut(StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> + Send + Sync + 'static {
+) -> impl FnMut(StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> + Send + Sync + 'static
+{
     // The machine's clock: in tests with a paused one, a loop still takes real time.
     let until = std::time::Instant::now() + left;
     move |_| match std::time::Instant::now() < until {
-        true => Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))),
+        true => Ok(UpdateDeadline::YieldCustom(
+            1,
+            Box::pin(tokio::task::yield_now()),
+        )),
         false => Err(wasmtime::Error::new(OutOfTime)),
     }
 }
@@ -205,13 +220,22 @@ fn check_limits(plugin: &Plugin) -> Result<(), PluginError> {
     let limits = &plugin.limits;
     let wrong = |key, cause: String| Err(configuration(plugin, key, cause));
     if limits.memory > MAX_MEMORY {
-        return wrong("limits.memoryMiB", format!("at most {} fit the pool", MAX_MEMORY >> 20));
+        return wrong(
+            "limits.memoryMiB",
+            format!("at most {} fit the pool", MAX_MEMORY >> 20),
+        );
     }
     if limits.table_elements > MAX_TABLE_ELEMENTS {
-        return wrong("limits.tableElements", format!("at most {MAX_TABLE_ELEMENTS} fit the pool"));
+        return wrong(
+            "limits.tableElements",
+            format!("at most {MAX_TABLE_ELEMENTS} fit the pool"),
+        );
     }
     if limits.call.is_zero() {
-        return wrong("limits.call", "no call ends in no time; leave it out for the default".into());
+        return wrong(
+            "limits.call",
+            "no call ends in no time; leave it out for the default".into(),
+        );
     }
     Ok(())
 }

@@ -13,8 +13,8 @@ use crate::engine::Runtime;
 use crate::guest::{Guest, State};
 use crate::inspect::{self, Inspected};
 use crate::{
-    CachePolicy, Credential, HostError, Outbound, Plugin, PluginError, Policy, World, cache, compile, credential,
-    imports, policy,
+    CachePolicy, Credential, HostError, Outbound, Plugin, PluginError, Policy, World, cache,
+    compile, credential, imports, policy,
 };
 
 /// What a host is built from.
@@ -72,7 +72,9 @@ impl Host {
         let linked = self.link(plugin, World::Policy).await?;
         let pre = PolicyPre::new(linked.pre.clone()).map_err(|error| linked.mismatch(&error))?;
         let is_pure = linked.inspected.is_pure();
-        Ok(Arc::new(policy::component::Component::load(linked.guest, pre, is_pure).await?))
+        Ok(Arc::new(
+            policy::component::Component::load(linked.guest, pre, is_pure).await?,
+        ))
     }
 
     /// Loads a credential plugin, as [`Host::policy`].
@@ -81,8 +83,11 @@ impl Host {
     /// See [`PluginError`].
     pub async fn credential(&self, plugin: Plugin) -> Result<Arc<dyn Credential>, PluginError> {
         let linked = self.link(plugin, World::Credential).await?;
-        let pre = CredentialPre::new(linked.pre.clone()).map_err(|error| linked.mismatch(&error))?;
-        Ok(Arc::new(credential::component::Component::load(linked.guest, pre).await?))
+        let pre =
+            CredentialPre::new(linked.pre.clone()).map_err(|error| linked.mismatch(&error))?;
+        Ok(Arc::new(
+            credential::component::Component::load(linked.guest, pre).await?,
+        ))
     }
 
     /// Loads a cache plugin, as [`Host::policy`].
@@ -92,7 +97,9 @@ impl Host {
     pub async fn cache(&self, plugin: Plugin) -> Result<Arc<dyn CachePolicy>, PluginError> {
         let linked = self.link(plugin, World::Cache).await?;
         let pre = CachePre::new(linked.pre.clone()).map_err(|error| linked.mismatch(&error))?;
-        Ok(Arc::new(cache::component::Component::load(linked.guest, pre).await?))
+        Ok(Arc::new(
+            cache::component::Component::load(linked.guest, pre).await?,
+        ))
     }
 
     async fn link(&self, plugin: Plugin, world: World) -> Result<Linked, PluginError> {
@@ -127,7 +134,12 @@ impl Inner {
         })
     }
 
-    fn inspect(&self, plugin: &Plugin, world: World, component: &Component) -> Result<Inspected, PluginError> {
+    fn inspect(
+        &self,
+        plugin: &Plugin,
+        world: World,
+        component: &Component,
+    ) -> Result<Inspected, PluginError> {
         let engine = &self.runtime.engine;
         let names = component.component_type();
         let imports = names.imports(engine).map(|(name, _)| name);
@@ -141,7 +153,8 @@ impl Inner {
 impl Linked {
     fn mismatch(&self, error: &wasmtime::Error) -> PluginError {
         let guest = &self.guest;
-        self.inspected.mismatch(&guest.name, guest.world, in_words(error))
+        self.inspected
+            .mismatch(&guest.name, guest.world, in_words(error))
     }
 }
 

@@ -245,7 +245,12 @@ fn is_wasi(interface: &str) -> bool {
 /// The component model's rule: the first part that is not zero must be equal; 0.0.x and pre-releases are
 /// compatible with nothing.
 fn is_compatible(found: &Version, supported: &Version) -> bool {
-    let line = |version: &Version| (version.major, if version.major == 0 { version.minor } else { 0 });
+    let line = |version: &Version| {
+        (
+            version.major,
+            if version.major == 0 { version.minor } else { 0 },
+        )
+    };
     let is_stable = found.pre.is_empty() && line(found) != (0, 0);
     is_stable && line(found) == line(supported)
 }

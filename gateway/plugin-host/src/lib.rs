@@ -35,7 +35,8 @@ mod text;
 
 pub use cache::{CachePolicy, IdentityType, Plan, Subject, Times};
 pub use credential::{
-    AccessToken, AcquiredToken, Credential, CredentialFailure, CredentialIdentity, CredentialQuestion,
+    AccessToken, AcquiredToken, Credential, CredentialFailure, CredentialIdentity,
+    CredentialQuestion,
 };
 pub use error::{HostError, PluginError, Problem, World};
 pub use host::{Host, HostConfig};

@@ -73,7 +73,13 @@ pub trait Outbound: Send + Sync {
 // Bodies carry assertions and tokens: neither form prints them.
 impl std::fmt::Debug for OutboundRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?} {} ({} bytes)", self.method, self.url, self.body.len())
+        write!(
+            f,
+            "{:?} {} ({} bytes)",
+            self.method,
+            self.url,
+            self.body.len()
+        )
     }
 }
 

@@ -76,7 +76,10 @@ mod tests {
 
     #[test]
     fn words_of_any_language_are_kept() {
-        assert_eq!(clean("নিষিদ্ধ · 禁止 · zakázáno", 100), "নিষিদ্ধ · 禁止 · zakázáno");
+        assert_eq!(
+            clean("নিষিদ্ধ · 禁止 · zakázáno", 100),
+            "নিষিদ্ধ · 禁止 · zakázáno"
+        );
     }
 
     #[test]

@@ -22,6 +22,12 @@ fn the_old_gateways_flags_keep_their_names() {
         "--retry-attempts-for-created=3",
         "--retry-attempts-for-assigned=1",
         "--log-format=json",
+        "--prometheus-port=9090",
+        "--MICNamespace=default",
+        "--enableScaleFeatures=true",
+        "--ipt-update-interval-sec=60",
+        "--enable-conntrack-deletion",
+        "-v=2",
     ])
     .unwrap();
     let rules = config.assignment_rules();
@@ -30,6 +36,13 @@ fn the_old_gateways_flags_keep_their_names() {
         (Mode::Managed, false, Duration::from_secs(8))
     );
     assert!(config.block_instance_metadata && !config.metadata_header_required);
+    let retired: Vec<&str> = config
+        .retired
+        .given()
+        .iter()
+        .map(|(flag, _)| *flag)
+        .collect();
+    assert_eq!(retired.len(), 5, "each is named in the log: {retired:?}");
 }
 
 #[test]

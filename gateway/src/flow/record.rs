@@ -3,14 +3,13 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use http::Request;
+use http::StatusCode;
 
 use crate::assignment::{Assignment, Whose};
-use crate::imds::{CanonicalPath, Route, TokenQuestion};
+use crate::imds::{Route, TokenQuestion};
 use crate::metrics::{Metrics, Operation};
 use crate::pod::ResolvedPod;
 use crate::refusal::Refusal;
-use crate::reply::Reply;
 use crate::world::Pod;
 
 /// What is known about a request by the time it is answered.
@@ -23,16 +22,18 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) fn start<B>(request: &Request<B>) -> Self {
-        let route = CanonicalPath::parse(request.uri().path())
-            .map_or(Route::Unknown, |path| Route::of(&path));
+    pub(super) fn start() -> Self {
         Self {
             start: Instant::now(),
-            route,
+            route: Route::Unknown,
             pod: None,
             resource: None,
             identity: None,
         }
+    }
+
+    pub(super) fn route(&mut self, route: Route) {
+        self.route = route;
     }
 
     pub(super) fn pod(&mut self, pod: &ResolvedPod) {
@@ -53,11 +54,11 @@ impl Record {
         &self,
         peer: IpAddr,
         metrics: &Metrics,
+        status: StatusCode,
         refusal: Option<&Refusal>,
-        reply: Option<&Reply>,
     ) {
         let elapsed = self.start.elapsed();
-        let status = reply.map_or(200, |reply| reply.status().as_u16());
+        let status = status.as_u16();
         metrics.operation(&Operation {
             route: self.route,
             status,

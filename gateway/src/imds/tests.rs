@@ -13,6 +13,10 @@ fn rules() -> Rules {
     }
 }
 
+fn read(request: &Request<()>, rules: &Rules) -> Result<Question, Refusal> {
+    parse(request, target(request)?, rules)
+}
+
 fn get(target: &str) -> http::request::Builder {
     Request::get(target)
         .header(HOST, "169.254.169.254")
@@ -20,7 +24,7 @@ fn get(target: &str) -> http::request::Builder {
 }
 
 fn ask(target: &str) -> Result<Question, Refusal> {
-    parse(&get(target).body(()).unwrap(), &rules())
+    read(&get(target).body(()).unwrap(), &rules())
 }
 
 fn token(query: &str) -> Result<TokenQuestion, Refusal> {
@@ -31,7 +35,7 @@ fn token(query: &str) -> Result<TokenQuestion, Refusal> {
 }
 
 fn refused(request: http::request::Builder) -> Refusal {
-    parse(&request.body(()).unwrap(), &rules()).unwrap_err()
+    read(&request.body(()).unwrap(), &rules()).unwrap_err()
 }
 
 #[test]
@@ -102,7 +106,7 @@ fn the_allow_list_of_other_metadata_is_served() {
     rules.block_instance_metadata = true;
     let request = get("/metadata/instance/compute").body(()).unwrap();
     assert_eq!(
-        parse(&request, &rules),
+        read(&request, &rules),
         Err(Refusal::InstanceMetadataBlocked)
     );
 }

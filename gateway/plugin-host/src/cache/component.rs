@@ -35,13 +35,25 @@ impl Component {
     async fn ready(&self, store: &mut Store<State>) -> wasmtime::Result<Instance> {
         let instance = self.pre.instantiate_async(&mut *store).await?;
         let settings = &self.guest.settings;
-        accepted(instance.podgate_cache_lifetime().call_configure(store, settings).await?)?;
+        accepted(
+            instance
+                .podgate_cache_lifetime()
+                .call_configure(store, settings)
+                .await?,
+        )?;
         Ok(instance)
     }
 
-    async fn ask_key(&self, store: &mut Store<State>, subject: &wit::Subject) -> wasmtime::Result<Option<String>> {
+    async fn ask_key(
+        &self,
+        store: &mut Store<State>,
+        subject: &wit::Subject,
+    ) -> wasmtime::Result<Option<String>> {
         let instance = self.ready(store).await?;
-        instance.podgate_cache_lifetime().call_key(store, subject).await
+        instance
+            .podgate_cache_lifetime()
+            .call_key(store, subject)
+            .await
     }
 
     async fn ask_plan(
@@ -51,7 +63,10 @@ impl Component {
         times: wit::Times,
     ) -> wasmtime::Result<wit::Plan> {
         let instance = self.ready(store).await?;
-        instance.podgate_cache_lifetime().call_schedule(store, subject, times).await
+        instance
+            .podgate_cache_lifetime()
+            .call_schedule(store, subject, times)
+            .await
     }
 }
 

@@ -37,9 +37,14 @@ fn a_new_folder_is_closed_to_others_and_holds_no_temporary_files() {
 fn a_folder_that_others_can_reach_is_refused_with_the_cure() {
     let (_parent, cache) = cache();
     set_mode(&cache.folder, 0o755);
-    let error = CodeCache::open(&cache.folder, &Engine::default()).err().unwrap();
+    let error = CodeCache::open(&cache.folder, &Engine::default())
+        .err()
+        .unwrap();
     let text = error.to_string();
-    assert!(text.contains("its mode is 755") && text.contains("0700"), "{text}");
+    assert!(
+        text.contains("its mode is 755") && text.contains("0700"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -55,7 +60,11 @@ fn a_folder_or_file_of_another_user_is_not_trusted() {
     let (_parent, cache) = cache();
     let mine = fs::metadata(&cache.folder).unwrap();
     let another = mine.uid() + 1;
-    assert!(check_folder(&mine, another).unwrap_err().contains("belongs to user"));
+    assert!(
+        check_folder(&mine, another)
+            .unwrap_err()
+            .contains("belongs to user")
+    );
     let component = sha256(b"component");
     cache.write(&component, CODE);
     let file = fs::metadata(cache.path(&component)).unwrap();

@@ -27,7 +27,10 @@ pub(crate) struct Component {
 
 impl Component {
     /// Tries the settings on a first instance.
-    pub(crate) async fn load(guest: Arc<Guest>, pre: CredentialPre<State>) -> Result<Self, PluginError> {
+    pub(crate) async fn load(
+        guest: Arc<Guest>,
+        pre: CredentialPre<State>,
+    ) -> Result<Self, PluginError> {
         let plugin = Self { guest, pre };
         let mut call = plugin.guest.begin(None).await?;
         let ready = timeout_at(call.deadline, plugin.ready(&mut call.store)).await;
@@ -38,7 +41,12 @@ impl Component {
     async fn ready(&self, store: &mut Store<State>) -> wasmtime::Result<Instance> {
         let instance = self.pre.instantiate_async(&mut *store).await?;
         let settings = &self.guest.settings;
-        accepted(instance.podgate_credential_acquire().call_configure(store, settings).await?)?;
+        accepted(
+            instance
+                .podgate_credential_acquire()
+                .call_configure(store, settings)
+                .await?,
+        )?;
         Ok(instance)
     }
 
@@ -50,18 +58,26 @@ impl Component {
     ) -> wasmtime::Result<Result<wit::Token, wit::Failure>> {
         let instance = self.ready(store).await?;
         let key = store.data_mut().handles.push(HeldKey(key))?;
-        instance.podgate_credential_acquire().call_acquire(store, question, key).await
+        instance
+            .podgate_credential_acquire()
+            .call_acquire(store, question, key)
+            .await
     }
 
     fn token(&self, token: wit::Token) -> Result<AcquiredToken, PluginError> {
         // First of all, so that it is wiped whatever comes next.
         let access_token = AccessToken::from(token.access_token);
-        self.guest.check_size("token", access_token.secret().len())?;
+        self.guest
+            .check_size("token", access_token.secret().len())?;
         if !text::is_visible_ascii(access_token.secret()) {
-            return Err(self.guest.invalid_answer("the token is empty or has characters that no token has"));
+            return Err(self
+                .guest
+                .invalid_answer("the token is empty or has characters that no token has"));
         }
         if token.token_type.len() > MAX_CODE || !text::is_visible_ascii(&token.token_type) {
-            return Err(self.guest.invalid_answer("the token's type is no word; `Bearer` is usual"));
+            return Err(self
+                .guest
+                .invalid_answer("the token's type is no word; `Bearer` is usual"));
         }
         Ok(AcquiredToken {
             access_token,
@@ -87,7 +103,8 @@ impl Component {
     }
 
     fn description(&self, description: &str) -> Result<String, PluginError> {
-        self.guest.check_size("description of a failure", description.len())?;
+        self.guest
+            .check_size("description of a failure", description.len())?;
         Ok(text::clean(description, MAX_SHOWN))
     }
 }

@@ -19,7 +19,11 @@ const MAX_PROBLEMS: usize = 20;
 const TRANSFER_EXHAUSTED: &str = "fuel allocated for hostcalls";
 
 /// The error of a call that wasmtime ended.
-pub(super) fn explain(guest: &Guest, refused: Option<Refused>, error: &wasmtime::Error) -> PluginError {
+pub(super) fn explain(
+    guest: &Guest,
+    refused: Option<Refused>,
+    error: &wasmtime::Error,
+) -> PluginError {
     if error.is::<OutOfTime>() {
         return guest.timeout();
     }

@@ -8,6 +8,8 @@ use crate::guest::State;
 impl Host for State {
     fn now(&mut self) -> u64 {
         // A node before 1970 has worse problems than a plugin that sees zero.
-        SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs())
+        SystemTime::UNIX_EPOCH
+            .elapsed()
+            .map_or(0, |since| since.as_secs())
     }
 }

@@ -14,12 +14,23 @@ fn granted(
     imports: &[&str],
     exports: &[&str],
 ) -> Result<Inspected, PluginError> {
-    inspect("p", world, grants, imports.iter().copied(), exports.iter().copied())
+    inspect(
+        "p",
+        world,
+        grants,
+        imports.iter().copied(),
+        exports.iter().copied(),
+    )
 }
 
 #[test]
 fn the_supported_version_is_the_one_of_the_wit_files() {
-    for package in ["types/model", "policy/policy", "credential/credential", "cache/cache"] {
+    for package in [
+        "types/model",
+        "policy/policy",
+        "credential/credential",
+        "cache/cache",
+    ] {
         let path = format!("{}/../../wit/{package}.wit", env!("CARGO_MANIFEST_DIR"));
         let wit = std::fs::read_to_string(&path).unwrap();
         assert!(wit.contains(&format!("@{SUPPORTED};")), "{path}");
@@ -63,7 +74,10 @@ fn a_component_of_another_world_is_named_as_what_it_is() {
 #[test]
 fn a_component_that_exports_nothing_of_podgates_is_the_wrong_world() {
     let error = policy(&[], &["wasi:cli/run@0.2.0"]).unwrap_err();
-    assert!(matches!(error, PluginError::WrongWorld { found: None, .. }), "{error}");
+    assert!(
+        matches!(error, PluginError::WrongWorld { found: None, .. }),
+        "{error}"
+    );
 }
 
 #[test]
@@ -102,7 +116,13 @@ fn wasi_0_2_in_any_patch_fits_and_0_3_is_too_new() {
 
 #[test]
 fn imports_that_no_grant_could_give_are_named() {
-    for import in ["wasi:http/types@0.2.0", "podgate:types/keys@0.1.0", "acme:db/query@1.0.0", "f", "a:b/c@x"] {
+    for import in [
+        "wasi:http/types@0.2.0",
+        "podgate:types/keys@0.1.0",
+        "acme:db/query@1.0.0",
+        "f",
+        "a:b/c@x",
+    ] {
         let error = policy(&[import], &[DECIDE]).unwrap_err();
         assert_eq!(error.category(), "unknown_import");
         assert!(error.to_string().contains(import), "{error}");
@@ -115,11 +135,20 @@ fn a_credential_plugin_may_have_keys_and_http_and_a_cache_plugin_no_clock() {
         clock: true,
         ..Grants::default()
     };
-    let imports = ["podgate:types/keys@0.1.0", "podgate:types/http@0.1.0", CLOCK];
+    let imports = [
+        "podgate:types/keys@0.1.0",
+        "podgate:types/http@0.1.0",
+        CLOCK,
+    ];
     let acquire = ["podgate:credential/acquire@0.1.0"];
     let seen = granted(World::Credential, &grants, &imports, &acquire).unwrap();
     assert!(seen.has(Import::Keys) && seen.has(Import::Http) && seen.has(Import::Clock));
-    let error = granted(World::Cache, &grants, &[CLOCK], &["podgate:cache/lifetime@0.1.0"]);
+    let error = granted(
+        World::Cache,
+        &grants,
+        &[CLOCK],
+        &["podgate:cache/lifetime@0.1.0"],
+    );
     assert_eq!(error.unwrap_err().category(), "unknown_import");
 }
 
@@ -128,5 +157,8 @@ fn a_later_patch_version_that_does_not_link_is_too_new() {
     let seen = policy(&["podgate:types/log@0.1.7"], &[DECIDE]).unwrap();
     let error = seen.mismatch("p", World::Policy, "missing function".into());
     assert_eq!(error.category(), "too_new");
-    assert!(error.to_string().contains("podgate:types/log@0.1.7"), "{error}");
+    assert!(
+        error.to_string().contains("podgate:types/log@0.1.7"),
+        "{error}"
+    );
 }

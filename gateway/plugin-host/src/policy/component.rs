@@ -43,13 +43,25 @@ impl Component {
     async fn ready(&self, store: &mut Store<State>) -> wasmtime::Result<Instance> {
         let instance = self.pre.instantiate_async(&mut *store).await?;
         let settings = &self.guest.settings;
-        accepted(instance.podgate_policy_decide().call_configure(store, settings).await?)?;
+        accepted(
+            instance
+                .podgate_policy_decide()
+                .call_configure(store, settings)
+                .await?,
+        )?;
         Ok(instance)
     }
 
-    async fn ask(&self, store: &mut Store<State>, question: &wit::Question) -> wasmtime::Result<wit::Verdict> {
+    async fn ask(
+        &self,
+        store: &mut Store<State>,
+        question: &wit::Question,
+    ) -> wasmtime::Result<wit::Verdict> {
         let instance = self.ready(store).await?;
-        instance.podgate_policy_decide().call_decide(store, question).await
+        instance
+            .podgate_policy_decide()
+            .call_decide(store, question)
+            .await
     }
 
     /// What may leave the host of an answer.
@@ -66,7 +78,9 @@ impl Component {
             }
             wit::Verdict::Restrict(ids) => {
                 self.guest.check_size("list of client ids", size(&ids))?;
-                Ok(Verdict::Restrict(ids.iter().map(|id| text::clean(id, MAX_SHOWN)).collect()))
+                Ok(Verdict::Restrict(
+                    ids.iter().map(|id| text::clean(id, MAX_SHOWN)).collect(),
+                ))
             }
         }
     }

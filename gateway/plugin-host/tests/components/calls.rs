@@ -29,7 +29,10 @@ fn deciding(body: &str) -> String {
 #[tokio::test]
 async fn answers_come_back_as_they_are() {
     assert_eq!(asked(answering(0, "")).await, Ok(Verdict::Pass));
-    assert_eq!(asked(answering(2, "not today")).await, Ok(Verdict::Deny("not today".into())));
+    assert_eq!(
+        asked(answering(2, "not today")).await,
+        Ok(Verdict::Deny("not today".into()))
+    );
     assert_eq!(asked(answering(3, "")).await, Ok(Verdict::Restrict(vec![])));
 }
 
@@ -57,20 +60,30 @@ async fn a_reason_is_cleaned_and_cut_before_anybody_sees_it() {
 async fn an_answer_longer_than_its_limit_is_thrown_away() {
     let mut small = plugin(answering(2, "more than ten bytes"));
     small.limits.answer = 10;
-    let error = load_plugin(small).await.decide(&question()).await.unwrap_err();
+    let error = load_plugin(small)
+        .await
+        .decide(&question())
+        .await
+        .unwrap_err();
     assert_eq!(error.category(), "oversized");
     // Two MiB of zeros: beyond what is even copied out of the guest.
     let huge = r#"(data (i32.const 32) "\02\00\00\00\00\00\00\00\00\00\20\00")"#;
-    let error = asked(with_pages(40, &format!("{huge} {CONFIGURE} {DECIDE}"))).await.unwrap_err();
+    let error = asked(with_pages(40, &format!("{huge} {CONFIGURE} {DECIDE}")))
+        .await
+        .unwrap_err();
     assert_eq!(error.category(), "oversized");
 }
 
 #[tokio::test]
 async fn a_list_of_empty_texts_counts_by_its_length() {
-    // 16,384 client ids, each empty: their places are zeros.
-    let many = r#"(data (i32.const 32) "\03\00\00\00\00\10\00\00\00\40\00\00")"#;
-    let error = asked(with_pages(40, &format!("{many} {CONFIGURE} {DECIDE}"))).await.unwrap_err();
-    assert_eq!(error.category(), "oversized");
+    // Client ids, each empty: their places are zeros. 16,384 of them, and 262,144: six MiB in the host.
+    for count in ["00\\40\\00", "00\\00\\04"] {
+        let many = format!(r#"(data (i32.const 32) "\03\00\00\00\00\00\02\00\{count}\00")"#);
+        let error = asked(with_pages(80, &format!("{many} {CONFIGURE} {DECIDE}")))
+            .await
+            .unwrap_err();
+        assert_eq!(error.category(), "oversized");
+    }
 }
 
 #[tokio::test]
@@ -79,7 +92,9 @@ async fn text_that_is_no_utf8_and_cases_that_do_not_exist_are_unusable_answers()
     let bad_case = r#"(data (i32.const 32) "\09")"#;
     let outside = r#"(data (i32.const 32) "\02\00\00\00\00\00\ff\00\10\00\00\00")"#;
     for data in [bad_text, bad_case, outside] {
-        let error = asked(policy(&format!("{data} {CONFIGURE} {DECIDE}"))).await.unwrap_err();
+        let error = asked(policy(&format!("{data} {CONFIGURE} {DECIDE}")))
+            .await
+            .unwrap_err();
         assert_eq!(error.category(), "invalid_answer", "{error}");
     }
 }
@@ -87,16 +102,29 @@ async fn text_that_is_no_utf8_and_cases_that_do_not_exist_are_unusable_answers()
 #[tokio::test]
 async fn a_crash_names_the_function_it_happened_in() {
     let inner = "(func $find_team (result i32) unreachable)";
-    let error = asked(policy(&format!("{inner} {}", deciding("(call $find_team)")))).await.unwrap_err();
+    let error = asked(policy(&format!(
+        "{inner} {}",
+        deciding("(call $find_team)")
+    )))
+    .await
+    .unwrap_err();
     assert_eq!(error.category(), "trap");
     let text = error.to_string();
-    assert!(text.contains("panicked") && text.contains("find_team < decide"), "{text}");
+    assert!(
+        text.contains("panicked") && text.contains("find_team < decide"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn endless_recursion_is_a_crash_of_its_own_kind() {
-    let error = asked(policy(&deciding("(call $decide (i32.const 0))"))).await.unwrap_err();
-    assert!(error.to_string().contains("its stack overflowed"), "{error}");
+    let error = asked(policy(&deciding("(call $decide (i32.const 0))")))
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("its stack overflowed"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -147,7 +175,11 @@ async fn memory_beyond_the_limit_is_named_as_that() {
     let error = asked(policy(&greedy)).await.unwrap_err();
     assert_eq!(error.category(), "memory");
     assert!(error.to_string().contains("16777216 bytes"), "{error}");
-    let error = host().policy(plugin(with_pages(512, &deciding("(i32.const 32)")))).await.err().unwrap();
+    let error = host()
+        .policy(plugin(with_pages(512, &deciding("(i32.const 32)"))))
+        .await
+        .err()
+        .unwrap();
     assert_eq!(error.category(), "memory");
 }
 
@@ -172,7 +204,11 @@ async fn a_loop_ends_at_its_limit_on_a_runtime_with_nothing_else_to_do() {
     assert_eq!(error.category(), "timeout");
     assert!(error.to_string().contains("within 100ms"), "{error}");
     // Six times its limit: a timer that nobody looks at would take as long.
-    assert!(started.elapsed() < Duration::from_millis(600), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_millis(600),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -203,9 +239,17 @@ async fn calls_beyond_a_plugins_places_wait_for_one_and_then_fail() {
         categories.push(call.await.unwrap());
     }
     assert!(categories.contains(&"timeout"), "{categories:?}");
-    assert!(categories.iter().all(|category| matches!(*category, "timeout" | "overloaded")), "{categories:?}");
+    assert!(
+        categories
+            .iter()
+            .all(|category| matches!(*category, "timeout" | "overloaded")),
+        "{categories:?}"
+    );
     // And afterwards every place is free again.
-    assert_eq!(loaded.decide(&question()).await.unwrap_err().category(), "timeout");
+    assert_eq!(
+        loaded.decide(&question()).await.unwrap_err().category(),
+        "timeout"
+    );
 }
 
 #[tokio::test]
@@ -218,7 +262,10 @@ async fn log_lines_carry_the_plugins_name_and_are_bounded() {
             (br_if $again (local.get $left)))
         (i32.const 32)"#,
     );
-    let loaded = load(with_log(&format!(r#"(data (i32.const 64) "over\0ahere") {flood}"#))).await;
+    let loaded = load(with_log(&format!(
+        r#"(data (i32.const 64) "over\0ahere") {flood}"#
+    )))
+    .await;
     assert!(loaded.is_pure());
     let lines = Lines::default();
     let guard = lines.catch();
@@ -226,7 +273,11 @@ async fn log_lines_carry_the_plugins_name_and_are_bounded() {
     drop(guard);
     let lines = lines.all();
     assert_eq!(lines.len(), Limits::default().log_lines + 1);
-    assert!(lines.iter().all(|line| line.plugin == "p" && line.level == Level::WARN));
+    assert!(
+        lines
+            .iter()
+            .all(|line| line.plugin == "p" && line.level == Level::WARN)
+    );
     assert_eq!(lines[0].message, "over here");
     assert_eq!(lines.last().unwrap().dropped, Some(100 - 32));
 }
@@ -234,7 +285,13 @@ async fn log_lines_carry_the_plugins_name_and_are_bounded() {
 #[tokio::test]
 async fn a_plugin_outlives_its_host() {
     let host = host();
-    let loaded = host.policy(plugin(policy(&deciding("(loop $l (br $l)) unreachable")))).await.unwrap();
+    let loaded = host
+        .policy(plugin(policy(&deciding("(loop $l (br $l)) unreachable"))))
+        .await
+        .unwrap();
     drop(host);
-    assert_eq!(loaded.decide(&question()).await.unwrap_err().category(), "timeout");
+    assert_eq!(
+        loaded.decide(&question()).await.unwrap_err().category(),
+        "timeout"
+    );
 }

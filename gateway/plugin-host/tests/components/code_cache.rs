@@ -19,12 +19,18 @@ fn host(folder: &Path) -> Host {
 }
 
 async fn answer(folder: &Path) -> Verdict {
-    let loaded = host(folder).policy(plugin(answering(2, "cached"))).await.unwrap();
+    let loaded = host(folder)
+        .policy(plugin(answering(2, "cached")))
+        .await
+        .unwrap();
     loaded.decide(&question()).await.unwrap()
 }
 
 fn only_file(folder: &Path) -> PathBuf {
-    let files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     assert_eq!(files.len(), 1, "{files:?}");
     files[0].clone()
 }
@@ -67,5 +73,8 @@ async fn a_folder_that_others_can_reach_stops_the_host_with_the_cure() {
         http: Arc::new(NoNetwork),
     });
     let text = refused.err().unwrap().to_string();
-    assert!(text.contains("mode is 777") && text.contains("mode 0700"), "{text}");
+    assert!(
+        text.contains("mode is 777") && text.contains("mode 0700"),
+        "{text}"
+    );
 }

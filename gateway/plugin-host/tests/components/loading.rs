@@ -47,13 +47,18 @@ async fn a_damaged_component_is_refused_wherever_it_is_cut() {
     let whole = answering(0, "");
     for length in (8..whole.len()).step_by(97) {
         let error = refusal(whole[..length].to_vec()).await;
-        assert!(matches!(error.category(), "not_component" | "wrong_world"), "at {length}: {error}");
+        assert!(
+            matches!(error.category(), "not_component" | "wrong_world"),
+            "at {length}: {error}"
+        );
     }
 }
 
 #[tokio::test]
 async fn another_world_is_refused_with_the_place_where_it_belongs() {
-    let cache = wat(r#"(component (instance $empty) (export "podgate:cache/lifetime@0.1.0" (instance $empty)))"#);
+    let cache = wat(
+        r#"(component (instance $empty) (export "podgate:cache/lifetime@0.1.0" (instance $empty)))"#,
+    );
     let error = refusal(cache.clone()).await;
     assert_eq!(
         error.to_string(),
@@ -67,40 +72,54 @@ async fn another_world_is_refused_with_the_place_where_it_belongs() {
 
 #[tokio::test]
 async fn a_version_from_the_future_or_the_past_is_refused_with_both_versions() {
-    let of = |version| wat(&format!(
-        r#"(component (instance $empty) (export "podgate:policy/decide@{version}" (instance $empty)))"#
-    ));
+    let of = |version| {
+        wat(&format!(
+            r#"(component (instance $empty) (export "podgate:policy/decide@{version}" (instance $empty)))"#
+        ))
+    };
     let error = refusal(of("0.2.0")).await;
     assert_eq!(error.category(), "too_new");
     let text = error.to_string();
-    assert!(text.contains("podgate:policy/decide@0.2.0") && text.contains("0.1.0"), "{text}");
+    assert!(
+        text.contains("podgate:policy/decide@0.2.0") && text.contains("0.1.0"),
+        "{text}"
+    );
     assert_eq!(refusal(of("0.0.3")).await.category(), "too_old");
 }
 
 #[tokio::test]
 async fn an_unknown_import_is_named() {
-    let component = wat(
-        r#"(component
+    let component = wat(r#"(component
             (import "acme:database/query@1.0.0" (instance))
-            (instance $empty) (export "podgate:policy/decide@0.1.0" (instance $empty)))"#,
-    );
+            (instance $empty) (export "podgate:policy/decide@0.1.0" (instance $empty)))"#);
     let error = refusal(component).await;
     assert_eq!(error.category(), "unknown_import");
-    assert!(error.to_string().contains("acme:database/query@1.0.0"), "{error}");
+    assert!(
+        error.to_string().contains("acme:database/query@1.0.0"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn the_right_name_with_other_contents_does_not_fit() {
-    let empty = wat(r#"(component (instance $empty) (export "podgate:policy/decide@0.1.0" (instance $empty)))"#);
+    let empty = wat(
+        r#"(component (instance $empty) (export "podgate:policy/decide@0.1.0" (instance $empty)))"#,
+    );
     let error = refusal(empty).await;
     assert_eq!(error.category(), "mismatch");
-    let later = wat(r#"(component (instance $empty) (export "podgate:policy/decide@0.1.4" (instance $empty)))"#);
+    let later = wat(
+        r#"(component (instance $empty) (export "podgate:policy/decide@0.1.4" (instance $empty)))"#,
+    );
     assert_eq!(refusal(later).await.category(), "too_new");
 }
 
 #[tokio::test]
 async fn a_clock_needs_its_grant_and_ends_purity() {
-    let component = with_clock(&format!("{} {}", crate::policy::CONFIGURE, crate::policy::DECIDE));
+    let component = with_clock(&format!(
+        "{} {}",
+        crate::policy::CONFIGURE,
+        crate::policy::DECIDE
+    ));
     let error = refusal(component.clone()).await;
     assert_eq!(error.category(), "not_granted");
     let mut granted = plugin(component);
@@ -112,7 +131,10 @@ async fn a_clock_needs_its_grant_and_ends_purity() {
 #[tokio::test]
 async fn refused_settings_are_shown_with_every_problem() {
     let configure = r#"(func (export "configure") (param i32 i32) (result i32) (i32.const 16))"#;
-    let component = policy(&format!("{CONFIGURE_REFUSES} {configure} {}", crate::policy::DECIDE));
+    let component = policy(&format!(
+        "{CONFIGURE_REFUSES} {configure} {}",
+        crate::policy::DECIDE
+    ));
     let error = refusal(component).await;
     assert_eq!(
         error.to_string(),
@@ -126,7 +148,8 @@ async fn a_crash_or_a_loop_over_the_settings_is_a_failed_load() {
     let crash = r#"(func (export "configure") (param i32 i32) (result i32) unreachable)"#;
     let error = refusal(policy(&format!("{crash} {}", crate::policy::DECIDE))).await;
     assert_eq!(error.category(), "trap");
-    let endless = r#"(func (export "configure") (param i32 i32) (result i32) (loop $l (br $l)) unreachable)"#;
+    let endless =
+        r#"(func (export "configure") (param i32 i32) (result i32) (loop $l (br $l)) unreachable)"#;
     let error = refusal(policy(&format!("{endless} {}", crate::policy::DECIDE))).await;
     assert_eq!(error.category(), "timeout");
 }
@@ -137,7 +160,10 @@ async fn grants_and_limits_without_sense_are_refused_by_their_key() {
     wrong.grants.http_hosts = vec!["*.example.com".into()];
     let error = host().policy(wrong).await.err().unwrap();
     assert_eq!(error.category(), "configuration");
-    assert!(error.to_string().contains("grants.http: `*.example.com`"), "{error}");
+    assert!(
+        error.to_string().contains("grants.http: `*.example.com`"),
+        "{error}"
+    );
     let mut wrong = plugin(answering(0, ""));
     wrong.limits.memory = usize::MAX;
     let error = host().policy(wrong).await.err().unwrap();

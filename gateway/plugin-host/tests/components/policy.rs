@@ -7,7 +7,8 @@
 
 const TEMPLATE: &str = include_str!("policy.wat");
 /// Accepts all settings.
-pub const CONFIGURE: &str = r#"(func (export "configure") (param i32 i32) (result i32) (i32.const 16))"#;
+pub const CONFIGURE: &str =
+    r#"(func (export "configure") (param i32 i32) (result i32) (i32.const 16))"#;
 /// Returns what data the test has put at 32.
 pub const DECIDE: &str = r#"(func (export "decide") (param i32) (result i32) (i32.const 32))"#;
 
@@ -38,18 +39,39 @@ pub fn with_pages(pages: usize, main: &str) -> Vec<u8> {
 
 /// A policy that imports `"log" "write"` (level, pointer, length).
 pub fn with_log(main: &str) -> Vec<u8> {
-    build(LOG, 1, &format!(r#"(import "log" "write" (func $write (param i32 i32 i32))) {main}"#))
+    build(
+        LOG,
+        1,
+        &format!(r#"(import "log" "write" (func $write (param i32 i32 i32))) {main}"#),
+    )
 }
 
 /// A policy that imports `"clock" "now"`.
 pub fn with_clock(main: &str) -> Vec<u8> {
-    build(CLOCK, 1, &format!(r#"(import "clock" "now" (func $now (result i64))) {main}"#))
+    build(
+        CLOCK,
+        1,
+        &format!(r#"(import "clock" "now" (func $now (result i64))) {main}"#),
+    )
 }
 
 /// A policy that always answers this: a discriminant, and the text of a denial.
 pub fn answering(discriminant: u8, text: &str) -> Vec<u8> {
     let length = text.len().to_le_bytes();
-    let bytes = [discriminant, 0, 0, 0, 64, 0, 0, 0, length[0], length[1], length[2], 0];
+    let bytes = [
+        discriminant,
+        0,
+        0,
+        0,
+        64,
+        0,
+        0,
+        0,
+        length[0],
+        length[1],
+        length[2],
+        0,
+    ];
     let data: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
     let text: String = text.bytes().map(|byte| format!("\\{byte:02x}")).collect();
     policy(&format!(

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use podgate_plugin_host::{
-    Grants, Host, HostConfig, IdentitySelector, Label, Limits, Outbound, OutboundError, OutboundRequest,
-    OutboundResponse, Plugin, Pod, PolicyQuestion, TokenRequest,
+    Grants, Host, HostConfig, IdentitySelector, Label, Limits, Outbound, OutboundError,
+    OutboundRequest, OutboundResponse, Plugin, Pod, PolicyQuestion, TokenRequest,
 };
 
 pub mod lines;
@@ -18,8 +18,15 @@ pub struct NoNetwork;
 
 #[async_trait]
 impl Outbound for NoNetwork {
-    async fn send(&self, _: OutboundRequest, _: Duration, _: usize) -> Result<OutboundResponse, OutboundError> {
-        Err(OutboundError::Unreachable("there is no network here".into()))
+    async fn send(
+        &self,
+        _: OutboundRequest,
+        _: Duration,
+        _: usize,
+    ) -> Result<OutboundResponse, OutboundError> {
+        Err(OutboundError::Unreachable(
+            "there is no network here".into(),
+        ))
     }
 }
 
@@ -28,7 +35,11 @@ pub fn host() -> Host {
 }
 
 pub fn host_with(http: Arc<dyn Outbound>) -> Host {
-    Host::new(HostConfig { code_cache: None, http }).unwrap()
+    Host::new(HostConfig {
+        code_cache: None,
+        http,
+    })
+    .unwrap()
 }
 
 /// A plugin named `p`, with default limits and no grants.

@@ -34,7 +34,10 @@ pub(super) fn request(allowance: &Allowance, request: Request) -> Result<Outboun
     // Never more of the URL than the host in an error: its query may carry what is secret.
     let origin = Origin::of(&url).ok_or_else(|| invalid("the URL has no host"))?;
     if !allowance.permits(&origin) {
-        return Err(Error::NotGranted(text::clean(&origin.to_string(), text::MAX_SHOWN)));
+        return Err(Error::NotGranted(text::clean(
+            &origin.to_string(),
+            text::MAX_SHOWN,
+        )));
     }
     body(&request, allowance.max_body)?;
     Ok(OutboundRequest {
@@ -49,7 +52,8 @@ fn url(text: &str) -> Result<Url, Error> {
     if text.len() > MAX_URL {
         return Err(invalid("the URL is longer than 8 KiB"));
     }
-    let mut url = Url::parse(text).map_err(|error| Error::Invalid(format!("the URL is none: {error}")))?;
+    let mut url =
+        Url::parse(text).map_err(|error| Error::Invalid(format!("the URL is none: {error}")))?;
     match () {
         () if url.scheme() != "https" => Err(invalid("the URL is not https")),
         () if !url.username().is_empty() || url.password().is_some() => {
@@ -71,9 +75,14 @@ fn body(request: &Request, max_body: usize) -> Result<(), Error> {
 }
 
 fn headers(headers: Vec<Header>) -> Result<Vec<(String, String)>, Error> {
-    let bytes: usize = headers.iter().map(|header| header.name.len() + header.value.len()).sum();
+    let bytes: usize = headers
+        .iter()
+        .map(|header| header.name.len() + header.value.len())
+        .sum();
     if headers.len() > MAX_HEADERS || bytes > MAX_HEADER_BYTES {
-        return Err(invalid("at most 32 header fields of together 16 KiB can be sent"));
+        return Err(invalid(
+            "at most 32 header fields of together 16 KiB can be sent",
+        ));
     }
     headers.into_iter().map(header).collect()
 }
@@ -81,14 +90,21 @@ fn headers(headers: Vec<Header>) -> Result<Vec<(String, String)>, Error> {
 fn header(Header { name, value }: Header) -> Result<(String, String), Error> {
     let shown = || text::clean(&name, 64);
     if HeaderName::from_lowercase(name.as_bytes()).is_err() {
-        return Err(Error::Invalid(format!("`{}` is no header name in lower case", shown())));
+        return Err(Error::Invalid(format!(
+            "`{}` is no header name in lower case",
+            shown()
+        )));
     }
     if FORBIDDEN.contains(&name.as_str()) || name.starts_with("proxy-auth") {
-        return Err(Error::Invalid(format!("the header `{name}` is the host's to set")));
+        return Err(Error::Invalid(format!(
+            "the header `{name}` is the host's to set"
+        )));
     }
     match HeaderValue::from_str(&value) {
         Ok(_) => Ok((name, value)),
-        Err(_) => Err(Error::Invalid(format!("the value of header `{name}` has a character it may not have"))),
+        Err(_) => Err(Error::Invalid(format!(
+            "the value of header `{name}` has a character it may not have"
+        ))),
     }
 }
 

@@ -17,8 +17,13 @@ pub(crate) struct Origin {
 impl Origin {
     /// From a grant: `host` or `host:port`, no scheme, no path, no wildcard.
     pub(crate) fn granted(grant: &str) -> Result<Self, String> {
-        let wrong = || format!("`{grant}` is not a host or host:port, such as login.example.com or api.example.com:8443");
-        let forbidden = |character: char| character.is_whitespace() || "/\\?#@*%".contains(character);
+        let wrong = || {
+            format!(
+                "`{grant}` is not a host or host:port, such as login.example.com or api.example.com:8443"
+            )
+        };
+        let forbidden =
+            |character: char| character.is_whitespace() || "/\\?#@*%".contains(character);
         if grant.contains(forbidden) {
             return Err(wrong());
         }
@@ -59,23 +64,51 @@ mod tests {
     #[test]
     fn a_grant_is_one_host_and_one_port() {
         let granted = |grant| Origin::granted(grant).unwrap();
-        assert_eq!(granted("Login.Example.com"), Origin::of_text("https://login.example.com/x").unwrap());
-        assert_eq!(granted("a.example:8443"), Origin::of_text("https://a.example:8443").unwrap());
-        assert_ne!(granted("a.example"), Origin::of_text("https://a.example:8443").unwrap());
-        assert_ne!(granted("example"), Origin::of_text("https://sub.example").unwrap());
-        assert_eq!(granted("[::1]:8443"), Origin::of_text("https://[::1]:8443/").unwrap());
+        assert_eq!(
+            granted("Login.Example.com"),
+            Origin::of_text("https://login.example.com/x").unwrap()
+        );
+        assert_eq!(
+            granted("a.example:8443"),
+            Origin::of_text("https://a.example:8443").unwrap()
+        );
+        assert_ne!(
+            granted("a.example"),
+            Origin::of_text("https://a.example:8443").unwrap()
+        );
+        assert_ne!(
+            granted("example"),
+            Origin::of_text("https://sub.example").unwrap()
+        );
+        assert_eq!(
+            granted("[::1]:8443"),
+            Origin::of_text("https://[::1]:8443/").unwrap()
+        );
     }
 
     #[test]
     fn anything_but_a_host_is_no_grant() {
         let wrong = [
-            "", "https://a.example", "a.example/path", "*.example", "user@a.example", "a.example:", "a b", "a.example:99999",
-            "a%2eexample", "a.example?x", "a.example#x", "a.example\\x",
+            "",
+            "https://a.example",
+            "a.example/path",
+            "*.example",
+            "user@a.example",
+            "a.example:",
+            "a b",
+            "a.example:99999",
+            "a%2eexample",
+            "a.example?x",
+            "a.example#x",
+            "a.example\\x",
         ];
         for grant in wrong {
             let accepted = Origin::granted(grant);
             // An empty port is the default one.
-            assert!(accepted.is_err() || grant == "a.example:", "{grant}: {accepted:?}");
+            assert!(
+                accepted.is_err() || grant == "a.example:",
+                "{grant}: {accepted:?}"
+            );
         }
     }
 

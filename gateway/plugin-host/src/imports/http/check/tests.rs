@@ -74,7 +74,11 @@ fn checked(asked: Request) -> Result<OutboundRequest, Error> {
 
 #[test]
 fn only_the_authority_and_granted_hosts_are_reached() {
-    for url in ["https://login.example.com/t/oauth2", "https://LOGIN.example.com:443/", "https://api.example:8443/"] {
+    for url in [
+        "https://login.example.com/t/oauth2",
+        "https://LOGIN.example.com:443/",
+        "https://api.example:8443/",
+    ] {
         assert!(checked(get(url)).is_ok(), "{url}");
     }
     let others = [
@@ -89,7 +93,10 @@ fn only_the_authority_and_granted_hosts_are_reached() {
         "https://[::ffff:a9fe:a9fe]/",
     ];
     for url in others {
-        assert!(matches!(checked(get(url)), Err(Error::NotGranted(_))), "{url}");
+        assert!(
+            matches!(checked(get(url)), Err(Error::NotGranted(_))),
+            "{url}"
+        );
     }
 }
 
@@ -119,17 +126,39 @@ fn the_url_that_is_sent_is_the_one_that_was_checked() {
 
 #[test]
 fn headers_of_the_host_and_of_the_hop_are_refused() {
-    for name in FORBIDDEN.iter().chain(&["proxy-authorization", "proxy-authenticate"]) {
-        assert!(matches!(checked(with_header(name, "x")), Err(Error::Invalid(_))), "{name}");
+    for name in FORBIDDEN
+        .iter()
+        .chain(&["proxy-authorization", "proxy-authenticate"])
+    {
+        assert!(
+            matches!(checked(with_header(name, "x")), Err(Error::Invalid(_))),
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn headers_that_would_break_the_message_are_refused() {
-    for (name, value) in [("X-Upper", "a"), ("a b", "c"), (":path", "/"), ("", "a"), ("x", "a\r\nhost: b"), ("x", "\0")] {
-        assert!(matches!(checked(with_header(name, value)), Err(Error::Invalid(_))), "{name:?}: {value:?}");
+    for (name, value) in [
+        ("X-Upper", "a"),
+        ("a b", "c"),
+        (":path", "/"),
+        ("", "a"),
+        ("x", "a\r\nhost: b"),
+        ("x", "\0"),
+    ] {
+        assert!(
+            matches!(checked(with_header(name, value)), Err(Error::Invalid(_))),
+            "{name:?}: {value:?}"
+        );
     }
-    assert!(checked(with_header("content-type", "application/x-www-form-urlencoded")).is_ok());
+    assert!(
+        checked(with_header(
+            "content-type",
+            "application/x-www-form-urlencoded"
+        ))
+        .is_ok()
+    );
 }
 
 #[test]
@@ -148,8 +177,14 @@ async fn a_request_has_what_is_left_of_the_call_but_a_tenth() {
     let outbound = recorder(0);
     let mut allowance = allowance(Arc::clone(&outbound));
     tokio::time::advance(Duration::from_secs(5)).await;
-    allowance.send(get("https://login.example.com/")).await.unwrap();
-    assert_eq!(outbound.sent.lock().unwrap()[0].1, Duration::from_millis(4500));
+    allowance
+        .send(get("https://login.example.com/"))
+        .await
+        .unwrap();
+    assert_eq!(
+        outbound.sent.lock().unwrap()[0].1,
+        Duration::from_millis(4500)
+    );
     tokio::time::advance(Duration::from_secs(5)).await;
     let late = allowance.send(get("https://login.example.com/")).await;
     assert!(matches!(late, Err(Error::Timeout)));
@@ -160,17 +195,30 @@ async fn a_request_has_what_is_left_of_the_call_but_a_tenth() {
 async fn a_call_has_so_many_requests_and_refused_ones_count() {
     let mut allowance = allowance(recorder(0));
     assert!(allowance.send(get("https://evil.example/")).await.is_err());
-    assert!(allowance.send(get("https://login.example.com/")).await.is_ok());
+    assert!(
+        allowance
+            .send(get("https://login.example.com/"))
+            .await
+            .is_ok()
+    );
     let third = allowance.send(get("https://login.example.com/")).await;
     assert!(matches!(third, Err(Error::Invalid(_))));
 }
 
 #[tokio::test]
 async fn an_answer_beyond_its_bound_is_refused_whoever_sent_it() {
-    let Response { status, headers, body } =
-        allowance(recorder(100)).send(get("https://login.example.com/")).await.unwrap();
+    let Response {
+        status,
+        headers,
+        body,
+    } = allowance(recorder(100))
+        .send(get("https://login.example.com/"))
+        .await
+        .unwrap();
     assert_eq!((status, body.len()), (200, 100));
     assert_eq!(headers[0].name, "content-type");
-    let longer = allowance(recorder(101)).send(get("https://login.example.com/")).await;
+    let longer = allowance(recorder(101))
+        .send(get("https://login.example.com/"))
+        .await;
     assert!(matches!(longer, Err(Error::TooLarge(100))));
 }

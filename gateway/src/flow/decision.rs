@@ -1,0 +1,64 @@
+//! Remembered decisions: who an address is and what may answer its question.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use dashmap::DashMap;
+
+use crate::assignment::Assignments;
+use crate::imds::TokenQuestion;
+use crate::pod::ResolvedPod;
+use crate::policy::{Chain, Judgement};
+use crate::world::World;
+
+/// 250 pods with a handful of audiences each, and room. When it is full it starts anew.
+const MAX_DECISIONS: usize = 8192;
+
+/// The stages up to the token, done.
+#[derive(Debug)]
+pub(super) struct Decision {
+    /// The world's stamp from before the first look at it.
+    pub(super) stamp: u64,
+    pub(super) pod: ResolvedPod,
+    pub(super) judgement: Judgement,
+    pub(super) assignments: Assignments,
+}
+
+/// Decisions by the address and the question. Each is a pure function of these, the world and the policy
+/// chain, so it holds exactly as long as the world's stamp and the chain are the same; a chain with a
+/// plugin that looks at the clock is not remembered at all.
+#[derive(Default)]
+pub struct Decisions(DashMap<(IpAddr, TokenQuestion), (Arc<Chain>, Arc<Decision>)>);
+
+impl Decisions {
+    pub(super) fn recall(
+        &self,
+        world: &World,
+        policies: &Arc<Chain>,
+        peer: IpAddr,
+        question: &TokenQuestion,
+    ) -> Option<Arc<Decision>> {
+        let found = self.0.get(&(peer, question.clone()))?;
+        let (chain, decision) = found.value();
+        let holds = decision.stamp == world.stamp() && Arc::ptr_eq(chain, policies);
+        holds.then(|| Arc::clone(decision))
+    }
+
+    pub(super) fn remember(
+        &self,
+        policies: Arc<Chain>,
+        peer: IpAddr,
+        question: &TokenQuestion,
+        decision: Decision,
+    ) -> Arc<Decision> {
+        let decision = Arc::new(decision);
+        if policies.is_pure() {
+            if self.0.len() >= MAX_DECISIONS {
+                self.0.clear();
+            }
+            let key = (peer, question.clone());
+            self.0.insert(key, (policies, Arc::clone(&decision)));
+        }
+        decision
+    }
+}
