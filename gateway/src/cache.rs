@@ -51,6 +51,8 @@ pub struct Bounds {
     pub per_second_per_pod: u32,
     /// How long a request waits for the authority.
     pub wait: Duration,
+    /// How long it waits where a valid token is at hand, if an older one than it would like.
+    pub patience: Duration,
 }
 
 /// The cache. Cheap to clone.
@@ -107,6 +109,7 @@ impl Default for Bounds {
             burst_per_pod: 20,
             per_second_per_pod: 2,
             wait: Duration::from_secs(20),
+            patience: Duration::from_secs(2),
         }
     }
 }
@@ -153,11 +156,14 @@ impl TokenCache {
                 }
                 Ok(held)
             }
-            Some(held) => Ok(self.renew(&entry, request).await.unwrap_or_else(|_| {
-                self.0.metrics.cache(CacheOutcome::Stale);
-                held
-            })),
-            None => self.renew(&entry, request).await,
+            Some(held) => {
+                let renewed = self.renew(&entry, request, self.0.bounds.patience).await;
+                Ok(renewed.unwrap_or_else(|_| {
+                    self.0.metrics.cache(CacheOutcome::Stale);
+                    held
+                }))
+            }
+            None => self.renew(&entry, request, self.0.bounds.wait).await,
         }
     }
 
@@ -177,11 +183,16 @@ impl TokenCache {
     }
 
     /// Waits for a flight, its own or another's.
-    async fn renew(&self, entry: &Arc<Entry>, request: Request<'_>) -> Result<Arc<Held>, Refusal> {
+    async fn renew(
+        &self,
+        entry: &Arc<Entry>,
+        request: Request<'_>,
+        wait: Duration,
+    ) -> Result<Arc<Held>, Refusal> {
         let mut flight = self.fly(entry, request)?;
-        let deadline = Instant::now() + self.0.bounds.wait;
+        let deadline = Instant::now() + wait;
         match timeout_at(deadline, flight.wait_for(Option::is_some)).await {
-            Err(_) => Err(Refusal::Deadline(self.0.bounds.wait)),
+            Err(_) => Err(Refusal::Deadline(wait)),
             Ok(Err(_)) => Err(Refusal::Upstream(lost())),
             Ok(Ok(landed)) => match landed.as_ref() {
                 Some(Ok(held)) => Ok(Arc::clone(held)),

@@ -6,6 +6,7 @@ use clap::Parser;
 use podgate_gateway::app::Gateway;
 use podgate_gateway::config::Config;
 use podgate_gateway::logging;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// `EX_USAGE` of sysexits(3): the settings are wrong, and a restart will not mend them.
@@ -33,6 +34,9 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(config: &Config) -> anyhow::Result<()> {
     logging::start(config.log_format, &config.log)?;
+    // A core dump would hold every token, secret and key of the node; without it no debugger of the same
+    // user can attach either.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,

@@ -167,10 +167,8 @@ fn js(home: &Path) -> Result<()> {
 
 fn java(home: &Path) -> Result<()> {
     let mut maven = Command::new("mvn");
-    maven
-        .current_dir(home)
-        .args(["--quiet", "--batch-mode", "dependency:copy-dependencies"]);
-    run(maven.arg("-DoutputDirectory=jars"))?;
+    maven.current_dir(home).args(["--quiet", "--batch-mode"]);
+    run(maven.args(["dependency:copy-dependencies", "-DoutputDirectory=jars"]))?;
     run(Command::new("javac").current_dir(home).args([
         "-cp",
         "jars/*",

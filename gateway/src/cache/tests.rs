@@ -200,6 +200,24 @@ async fn a_token_is_never_served_at_or_after_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_authority_that_hangs_holds_up_nobody_who_has_a_valid_token() {
+    let mut fixture = fixture(HOUR);
+    let first = fixture.token(VAULT).await;
+    let authority = Arc::new(Authority {
+        calls: AtomicUsize::new(0),
+        latency: Duration::from_secs(1000),
+        life: HOUR,
+        failure: Mutex::new(None),
+        clock: fixture.clock.clone(),
+    });
+    Arc::get_mut(&mut fixture.cache.0).unwrap().source = authority;
+    advance(Duration::from_secs(HOUR - 60)).await;
+    let start = Instant::now();
+    assert_eq!(fixture.token(VAULT).await, first);
+    assert!(Instant::now() - start <= Bounds::default().patience);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_used_token_is_renewed_at_half_its_life_though_nobody_waits() {
     let fixture = fixture(10 * HOUR);
     fixture.sweeping();

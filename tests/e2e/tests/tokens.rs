@@ -182,6 +182,39 @@ async fn whatever_an_authority_answers_the_pod_gets_json_and_the_gateway_goes_on
 }
 
 #[tokio::test]
+async fn auxiliary_tenants_get_a_token_each_in_the_old_gateways_array() {
+    let second = "88888888-8888-4888-8888-888888888888";
+    let mut directory = demo::directory().unwrap();
+    let mut abroad = directory.applications[0].clone();
+    abroad.tenant = second.to_owned();
+    directory.applications.push(abroad);
+    let stage = Stage::start(directory, &["--operation-mode=managed"], |folder| {
+        demo::lay_out(folder)?;
+        let file = folder.join("identities.yaml");
+        let text = std::fs::read_to_string(&file)?.replace(
+            "  clientPassword: { name: worker-secret, namespace: shop }",
+            &format!(
+                "  clientPassword: {{ name: worker-secret }}\n  auxiliaryTenantIDs: [{second}]"
+            ),
+        );
+        Ok(std::fs::write(file, text)?)
+    })
+    .await
+    .unwrap();
+    let answer = stage.token("127.0.0.3", &vault()).await.unwrap();
+    let json = answer.json();
+    let tenant = |token: &serde_json::Value| {
+        stage
+            .sim
+            .verify(token["access_token"].as_str().unwrap())
+            .unwrap()
+            .tid
+    };
+    let tenants: Vec<String> = json.as_array().unwrap().iter().map(tenant).collect();
+    assert_eq!(tenants, [demo::TENANT, second]);
+}
+
+#[tokio::test]
 async fn imds_that_is_updated_or_upgraded_is_waited_for() {
     for status in [404, 410] {
         let stage = Stage::demo().await.unwrap();

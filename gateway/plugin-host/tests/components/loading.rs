@@ -5,7 +5,7 @@ use std::time::Duration;
 use podgate_plugin_host::{PluginError, Policy};
 
 use crate::policy::{answering, policy, with_clock};
-use crate::support::{host, plugin};
+use crate::support::{host, hurried, plugin};
 
 const CONFIGURE_REFUSES: &str = r#"
     (data (i32.const 16) "\01\00\00\00" "\40\00\00\00" "\02\00\00\00")
@@ -150,7 +150,8 @@ async fn a_crash_or_a_loop_over_the_settings_is_a_failed_load() {
     assert_eq!(error.category(), "trap");
     let endless =
         r#"(func (export "configure") (param i32 i32) (result i32) (loop $l (br $l)) unreachable)"#;
-    let error = refusal(policy(&format!("{endless} {}", crate::policy::DECIDE))).await;
+    let endless = policy(&format!("{endless} {}", crate::policy::DECIDE));
+    let error = host().policy(hurried(endless)).await.err().unwrap();
     assert_eq!(error.category(), "timeout");
 }
 

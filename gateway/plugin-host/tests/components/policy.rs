@@ -7,10 +7,11 @@
 
 const TEMPLATE: &str = include_str!("policy.wat");
 /// Accepts all settings.
-pub const CONFIGURE: &str =
+pub(crate) const CONFIGURE: &str =
     r#"(func (export "configure") (param i32 i32) (result i32) (i32.const 16))"#;
 /// Returns what data the test has put at 32.
-pub const DECIDE: &str = r#"(func (export "decide") (param i32) (result i32) (i32.const 32))"#;
+pub(crate) const DECIDE: &str =
+    r#"(func (export "decide") (param i32) (result i32) (i32.const 32))"#;
 
 const LOG: [&str; 3] = [
     r#"(import "podgate:types/log@0.1.0" (instance $log
@@ -28,17 +29,17 @@ const CLOCK: [&str; 3] = [
 ];
 
 /// A policy of these core functions, with a page of memory and no imports.
-pub fn policy(main: &str) -> Vec<u8> {
+pub(crate) fn policy(main: &str) -> Vec<u8> {
     build(["", "", ""], 1, main)
 }
 
 /// A policy with so many pages of memory.
-pub fn with_pages(pages: usize, main: &str) -> Vec<u8> {
+pub(crate) fn with_pages(pages: usize, main: &str) -> Vec<u8> {
     build(["", "", ""], pages, main)
 }
 
 /// A policy that imports `"log" "write"` (level, pointer, length).
-pub fn with_log(main: &str) -> Vec<u8> {
+pub(crate) fn with_log(main: &str) -> Vec<u8> {
     build(
         LOG,
         1,
@@ -47,7 +48,7 @@ pub fn with_log(main: &str) -> Vec<u8> {
 }
 
 /// A policy that imports `"clock" "now"`.
-pub fn with_clock(main: &str) -> Vec<u8> {
+pub(crate) fn with_clock(main: &str) -> Vec<u8> {
     build(
         CLOCK,
         1,
@@ -56,7 +57,7 @@ pub fn with_clock(main: &str) -> Vec<u8> {
 }
 
 /// A policy that always answers this: a discriminant, and the text of a denial.
-pub fn answering(discriminant: u8, text: &str) -> Vec<u8> {
+pub(crate) fn answering(discriminant: u8, text: &str) -> Vec<u8> {
     let length = text.len().to_le_bytes();
     let bytes = [
         discriminant,

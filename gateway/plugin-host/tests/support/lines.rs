@@ -9,16 +9,16 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 /// One caught line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    pub level: Level,
-    pub plugin: String,
-    pub message: String,
-    pub dropped: Option<u64>,
+pub(crate) struct Line {
+    pub(crate) level: Level,
+    pub(crate) plugin: String,
+    pub(crate) message: String,
+    pub(crate) dropped: Option<u64>,
 }
 
 /// Catches what is logged under the target `plugin`.
 #[derive(Clone, Default)]
-pub struct Lines(Arc<Mutex<Vec<Line>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<Line>>>);
 
 #[derive(Default)]
 struct Fields {
@@ -29,11 +29,11 @@ struct Fields {
 
 impl Lines {
     /// Catches lines of this thread until the guard is dropped.
-    pub fn catch(&self) -> tracing::subscriber::DefaultGuard {
+    pub(crate) fn catch(&self) -> tracing::subscriber::DefaultGuard {
         tracing::subscriber::set_default(self.clone())
     }
 
-    pub fn all(&self) -> Vec<Line> {
+    pub(crate) fn all(&self) -> Vec<Line> {
         self.0.lock().unwrap().clone()
     }
 }

@@ -11,10 +11,11 @@ use podgate_plugin_host::{
     OutboundRequest, OutboundResponse, Plugin, Pod, PolicyQuestion, TokenRequest,
 };
 
-pub mod lines;
+pub(crate) mod key;
+pub(crate) mod lines;
 
 /// A network on which nobody answers.
-pub struct NoNetwork;
+pub(crate) struct NoNetwork;
 
 #[async_trait]
 impl Outbound for NoNetwork {
@@ -30,11 +31,11 @@ impl Outbound for NoNetwork {
     }
 }
 
-pub fn host() -> Host {
+pub(crate) fn host() -> Host {
     host_with(Arc::new(NoNetwork))
 }
 
-pub fn host_with(http: Arc<dyn Outbound>) -> Host {
+pub(crate) fn host_with(http: Arc<dyn Outbound>) -> Host {
     Host::new(HostConfig {
         code_cache: None,
         http,
@@ -42,18 +43,30 @@ pub fn host_with(http: Arc<dyn Outbound>) -> Host {
     .unwrap()
 }
 
-/// A plugin named `p`, with default limits and no grants.
-pub fn plugin(component: impl Into<Bytes>) -> Plugin {
+/// A plugin named `p`, without grants and with default limits, but so much time for a call that a busy machine
+/// fails no test.
+pub(crate) fn plugin(component: impl Into<Bytes>) -> Plugin {
     Plugin {
         name: "p".into(),
         component: component.into(),
         settings: "{}".into(),
         grants: Grants::default(),
-        limits: Limits::default(),
+        limits: Limits {
+            call: Duration::from_secs(30),
+            ..Limits::default()
+        },
     }
 }
 
-pub fn question() -> PolicyQuestion {
+/// The same with the time that policies have by default.
+pub(crate) fn hurried(component: impl Into<Bytes>) -> Plugin {
+    Plugin {
+        limits: Limits::default(),
+        ..plugin(component)
+    }
+}
+
+pub(crate) fn question() -> PolicyQuestion {
     PolicyQuestion {
         pod: Pod {
             namespace: "payments".into(),

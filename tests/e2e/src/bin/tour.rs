@@ -2,7 +2,6 @@
 //! under a heading is an answer that just came.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::process::Stdio;
 
 use anyhow::{Context, ensure};
@@ -12,6 +11,7 @@ use podgate_e2e::process::GatewayProcess;
 use podgate_e2e::sdk::SdkPod;
 use podgate_e2e::{demo, stage};
 use podgate_testkit::{Answer, AzureSim, Claims, Client, Fault, FaultKind, Target, free_port};
+use tempfile::TempDir;
 
 /// Shows podgate at work on loopback.
 #[derive(Parser)]
@@ -27,7 +27,7 @@ struct Arguments {
 struct Tour {
     sim: AzureSim,
     gateway: GatewayProcess,
-    folder: PathBuf,
+    folder: TempDir,
 }
 
 const VAULT: &str = "https://vault.azure.net";
@@ -56,16 +56,16 @@ async fn main() -> anyhow::Result<()> {
 impl Tour {
     async fn start(port: u16) -> anyhow::Result<Self> {
         let sim = AzureSim::start(demo::directory()?).await?;
-        let folder = std::env::temp_dir().join(format!("podgate-demo-{}", std::process::id()));
-        let pods = folder.join("pods");
+        let folder = tempfile::Builder::new().prefix("podgate-demo-").tempdir()?;
+        let pods = folder.path().join("pods");
         demo::lay_out(&pods)?;
-        let ca = folder.join("azure-sim-ca.pem");
+        let ca = folder.path().join("azure-sim-ca.pem");
         std::fs::write(&ca, sim.ca_pem())?;
         let mut flags = stage::arguments(&sim, &pods, &ca);
         flags.push("--operation-mode=managed".to_owned());
         flags.push(format!("--nmi-port={}", free(port).await));
         flags.push("--http-probe-port=0".to_owned());
-        let log = std::fs::File::create(folder.join("gateway.log"))?;
+        let log = std::fs::File::create(folder.path().join("gateway.log"))?;
         let gateway = GatewayProcess::start(&flags, Stdio::from(log)).await?;
         let tour = Self {
             sim,
@@ -343,8 +343,8 @@ impl Tour {
              curl \"http://{}/explain?pod=shop/reports\"\n\
              The pods are files in {}: edit them and ask again.\nThe gateway's log: {}",
             self.gateway.admin,
-            self.folder.join("pods").display(),
-            self.folder.join("gateway.log").display(),
+            self.folder.path().join("pods").display(),
+            self.folder.path().join("gateway.log").display(),
         );
         tokio::signal::ctrl_c().await?;
         Ok(())
