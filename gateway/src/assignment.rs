@@ -162,7 +162,13 @@ pub fn recheck(
     assignment: &Assignment,
 ) -> Result<(), Refusal> {
     let Whose::Bound { identity, .. } = assignment.whose() else {
-        return Ok(());
+        return match judgement.allowed() {
+            Allowed::Node => Ok(()),
+            _ => Err(Refusal::NoIdentity(format!(
+                "pod {} is not excepted any more",
+                pod.pod().object
+            ))),
+        };
     };
     let index = world.read();
     match select::select(

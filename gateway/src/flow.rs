@@ -97,7 +97,7 @@ impl Flow {
             .await?;
         record.assignment(assignment);
         let more = self.auxiliary(pod, question, assignment).await?;
-        self.recheck(&decision, question, assignment)?;
+        self.recheck(&decision, question, assignment).await?;
         let now = self.clock.now();
         Ok(match more.is_empty() {
             true => reply::token(held.body(now)),
@@ -131,7 +131,6 @@ impl Flow {
         let decision = Decision {
             stamp,
             pod,
-            judgement,
             assignments,
         };
         Ok(self.decisions.remember(policies, peer, question, decision))
@@ -178,9 +177,10 @@ impl Flow {
         Ok(tokens)
     }
 
-    /// Invariant 1: the upstream call may have taken seconds, in which the address changed its pod or the
-    /// identity its binding. Unless the world stood still, both are looked at again before a token leaves.
-    fn recheck(
+    /// Invariant 1: the upstream call may have taken seconds, in which the address changed its pod, the pod
+    /// its labels, or the identity its binding. Unless the world stood still, everything is asked again
+    /// before a token leaves.
+    async fn recheck(
         &self,
         decision: &Decision,
         question: &TokenQuestion,
@@ -189,13 +189,14 @@ impl Flow {
         if self.world.stamp() == decision.stamp {
             return Ok(());
         }
-        let (world, pod, judgement) = (&self.world, &decision.pod, &decision.judgement);
-        pod.recheck(world)?;
+        let pod = decision.pod.recheck(&self.world)?;
+        let policies = self.policies.load_full();
+        let judgement = policies.judge(&self.world, &pod, question).await?;
         assignment::recheck(
-            world,
-            pod,
+            &self.world,
+            &pod,
             question,
-            judgement,
+            &judgement,
             &self.assignment,
             assignment,
         )

@@ -68,16 +68,16 @@ impl ResolvedPod {
         &self.pod.uid
     }
 
-    /// Whether the address still belongs to this pod and to no other. Asked again after the upstream call,
-    /// before a token is written.
+    /// The same pod as it is now, if the address still belongs to it and to no other. Asked again after the
+    /// upstream call, before a token is written.
     ///
     /// # Errors
     /// [`Refusal::PodChanged`]: the caller may ask again on a new connection.
-    pub fn recheck(&self, world: &World) -> Result<(), Refusal> {
-        match world.read().pods_at(self.ip) {
-            [pod] if pod.is(&self.pod.uid) => Ok(()),
-            _ => Err(Refusal::PodChanged { ip: self.ip }),
-        }
+    pub fn recheck(&self, world: &World) -> Result<Self, Refusal> {
+        look_up(&world.read(), self.ip)
+            .ok()
+            .filter(|now| now.pod.is(&self.pod.uid))
+            .ok_or(Refusal::PodChanged { ip: self.ip })
     }
 }
 

@@ -78,7 +78,7 @@ pub enum Refusal {
     #[error("{0}")]
     Misconfigured(String),
     /// The pod asks for too much at once.
-    #[error("pod {pod} asks for new tokens too fast; retry in {} s", .retry_after.as_secs())]
+    #[error("pod {pod} asks for new tokens too fast; retry in {} s", .retry_after.as_secs_f64().ceil())]
     TooMany {
         /// The pod.
         pod: ObjectRef,

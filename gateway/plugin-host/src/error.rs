@@ -219,9 +219,9 @@ pub enum PluginError {
         /// The limit in bytes.
         limit: usize,
     },
-    /// Its answer fits the interface and makes no sense.
+    /// What it gave the host, as an answer or in a host call, breaks the interface's rules.
     #[error(
-        "plugin {plugin}: its answer is unusable: {cause}; this is a fault in the plugin: report it to its author"
+        "plugin {plugin}: what it gave the host is unusable: {cause}; this is a fault in the plugin: report it to its author"
     )]
     InvalidAnswer {
         /// The plugin's name.
@@ -352,3 +352,6 @@ impl fmt::Display for Backtrace<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,7 @@ pub(crate) use state::State;
 pub(crate) const MAX_CALLS: usize = 32;
 /// Bytes that one host call, or one answer, may bring from the guest before it is looked at: room to refuse
 /// a long answer or cut a long log line in words, where going beyond it is a trap.
-pub(crate) const MAX_TRANSFER: usize = 1024 * 1024;
+const MAX_TRANSFER: usize = 1024 * 1024;
 
 /// A plugin with everything its calls share.
 pub(crate) struct Guest {
@@ -127,11 +127,15 @@ impl Guest {
         );
         let mut store = Store::new(&self.runtime.engine, state);
         store.limiter(|state| &mut state.limiter);
-        store.set_hostcall_fuel(MAX_TRANSFER);
+        store.set_hostcall_fuel(self.max_transfer());
         store.set_epoch_deadline(1);
         let left = deadline.saturating_duration_since(Instant::now());
         store.epoch_deadline_callback(at_each_tick(left));
         store
+    }
+
+    fn max_transfer(&self) -> usize {
+        MAX_TRANSFER.max(self.limits.answer.saturating_mul(2))
     }
 
     pub(crate) fn overloaded(&self, cause: &'static str) -> PluginError {

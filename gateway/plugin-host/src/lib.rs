@@ -13,6 +13,14 @@
 //! so no call sees what another one left, and ends at its limits of time, memory and answer. Whatever a
 //! component does, its caller gets a value: an answer, bounded and cleaned, or a [`PluginError`] that names
 //! the plugin, the cause and the cure.
+//!
+//! What a call costs its neighbours is bounded too: a guest that computes lets others run at each tick of
+//! 10 ms, and a plugin holds at most 32 places of the pool and the memory of four full instances.
+//!
+//! # What it relies on
+//! wasmtime's sandbox keeps a guest inside its memory; a flaw there has happened and may again. So operators
+//! name components by digest, private keys stay out of guests, and wasmtime is kept at its newest LTS patch.
+//! What reads questions and sends requests ([`Outbound`]) belongs to the gateway and is trusted.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 

@@ -345,3 +345,20 @@ async fn a_binding_that_goes_during_the_upstream_call_takes_the_token_with_it() 
         .remove(&ObjectKey::Binding(ObjectRef::new("default", "b")));
     assert!(matches!(again(), Err(Refusal::NoIdentity(_))));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_exception_that_goes_during_the_upstream_call_takes_the_nodes_token_with_it() {
+    let (fixture, rules) = (Fixture::new(), rules(Mode::Managed));
+    let (pod, question) = (resolved_with("pod", "10.0.0.1", &[]), question(""));
+    let excepted = judged(Allowed::Node);
+    let found = find(&fixture.0, &pod, &question, &excepted, &rules)
+        .await
+        .unwrap();
+    let assignment = found.iter().next().unwrap();
+    let again = |judgement| recheck(&fixture.0, &pod, &question, &judgement, &rules, assignment);
+    assert!(again(excepted).is_ok());
+    assert!(matches!(
+        again(judged(Allowed::Bound)),
+        Err(Refusal::NoIdentity(_))
+    ));
+}

@@ -8,7 +8,7 @@ use dashmap::DashMap;
 use crate::assignment::Assignments;
 use crate::imds::TokenQuestion;
 use crate::pod::ResolvedPod;
-use crate::policy::{Chain, Judgement};
+use crate::policy::Chain;
 use crate::world::World;
 
 /// 250 pods with a handful of audiences each, and room. When it is full it starts anew.
@@ -20,7 +20,6 @@ pub(super) struct Decision {
     /// The world's stamp from before the first look at it.
     pub(super) stamp: u64,
     pub(super) pod: ResolvedPod,
-    pub(super) judgement: Judgement,
     pub(super) assignments: Assignments,
 }
 

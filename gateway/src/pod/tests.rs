@@ -101,13 +101,13 @@ async fn an_address_that_changed_hands_during_the_request_gets_no_token() {
     reborn.uid = PodUid("another uid".into());
     world.apply(Object::Pod(reborn));
     assert_eq!(
-        resolved.recheck(&world),
-        Err(Refusal::PodChanged { ip: ip() })
+        resolved.recheck(&world).unwrap_err(),
+        Refusal::PodChanged { ip: ip() }
     );
     world.remove(&ObjectKey::Pod(ObjectRef::new("a", "x")));
     assert_eq!(
-        resolved.recheck(&world),
-        Err(Refusal::PodChanged { ip: ip() })
+        resolved.recheck(&world).unwrap_err(),
+        Refusal::PodChanged { ip: ip() }
     );
 }
 

@@ -29,7 +29,8 @@ pub(super) fn read(text: &str) -> (Vec<Object>, Vec<String>) {
     }
     let documents: Vec<Value> = match serde_saphyr::from_multiple(text) {
         Ok(documents) => documents,
-        Err(error) => return (Vec::new(), vec![error.to_string()]),
+        // Its usual form shows the lines around the place, which may be a Secret's.
+        Err(error) => return (Vec::new(), vec![error.without_snippet().to_string()]),
     };
     let (mut objects, mut problems) = (Vec::new(), Vec::new());
     for (position, document) in documents.into_iter().enumerate() {

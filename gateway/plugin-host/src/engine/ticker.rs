@@ -48,3 +48,28 @@ fn tick(engine: &EngineWeak, stopped: &mpsc::Receiver<()>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::Engine;
+
+    use super::*;
+
+    #[test]
+    fn dropping_the_ticker_ends_its_thread_although_the_engine_lives() {
+        let engine = Engine::default();
+        let mut ticker = Ticker::start(engine.weak()).unwrap();
+        let thread = ticker.thread.take().unwrap();
+        assert!(!thread.is_finished());
+        drop(ticker);
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_ticker_without_an_engine_ends_by_itself() {
+        let engine = Engine::default();
+        let mut ticker = Ticker::start(engine.weak()).unwrap();
+        drop(engine);
+        ticker.thread.take().unwrap().join().unwrap();
+    }
+}

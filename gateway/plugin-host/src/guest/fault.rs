@@ -4,7 +4,7 @@ use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use super::memory::Refused;
-use super::{Guest, MAX_TRANSFER, OutOfTime, SettingsRefused};
+use super::{Guest, OutOfTime, SettingsRefused};
 use crate::bindings::policy::podgate::types::model;
 use crate::text::{self, MAX_SHOWN};
 use crate::{PluginError, Problem};
@@ -75,7 +75,7 @@ fn crash(guest: &Guest, error: &wasmtime::Error) -> PluginError {
     }
     let cause = error.root_cause().to_string();
     match cause.contains(TRANSFER_EXHAUSTED) {
-        true => guest.oversized("data for the host", MAX_TRANSFER),
+        true => guest.oversized("data for the host", guest.max_transfer()),
         false => guest.invalid_answer(&cause),
     }
 }
@@ -84,7 +84,9 @@ fn words(trap: Trap) -> &'static str {
     match trap {
         Trap::UnreachableCodeReached => "it panicked or aborted (wasm `unreachable`)",
         Trap::StackOverflow => "its stack overflowed",
-        Trap::MemoryOutOfBounds | Trap::HeapMisaligned => "it reached outside its memory",
+        Trap::MemoryOutOfBounds | Trap::HeapMisaligned => {
+            "it reached outside its memory, as it does when its stack is too small"
+        }
         Trap::IntegerDivisionByZero => "it divided by zero",
         Trap::IntegerOverflow | Trap::BadConversionToInteger => "a number did not fit",
         Trap::TableOutOfBounds | Trap::IndirectCallToNull | Trap::BadSignature => {

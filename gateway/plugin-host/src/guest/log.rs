@@ -84,3 +84,36 @@ fn emit(level: Level, plugin: &str, line: &str) {
         Level::Error => tracing::error!(target: "plugin", plugin, "{line}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(log_lines: usize, log_bytes: usize) -> Lines {
+        Lines {
+            plugin: "p".into(),
+            lines_left: log_lines,
+            bytes_left: log_bytes,
+            dropped: 0,
+        }
+    }
+
+    #[test]
+    fn lines_beyond_their_number_are_counted() {
+        let mut lines = lines(2, 1000);
+        for _ in 0..5 {
+            lines.write(Level::Info, "a line");
+        }
+        assert_eq!(lines.dropped, 3);
+    }
+
+    #[test]
+    fn bytes_beyond_their_number_are_cut_and_then_counted() {
+        let mut lines = lines(100, 10);
+        lines.write(Level::Info, "1234567");
+        lines.write(Level::Info, "1234567");
+        assert_eq!((lines.bytes_left, lines.dropped), (0, 0));
+        lines.write(Level::Info, "1");
+        assert_eq!(lines.dropped, 1);
+    }
+}

@@ -151,3 +151,35 @@ impl Drop for Unfinished {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+
+    fn stdout() -> Unfinished {
+        Unfinished {
+            log: CallLog::new("p".into(), &Limits::default()),
+            level: Level::Info,
+            bytes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_has_no_line_break_yet_waits_for_it() {
+        let mut out = stdout();
+        out.write(b"one\ntw");
+        assert_eq!(out.bytes, b"tw");
+        out.write(b"o\n");
+        assert_eq!(out.bytes, b"");
+    }
+
+    #[test]
+    fn a_line_without_end_is_held_up_to_its_bound() {
+        let mut out = stdout();
+        for _ in 0..1000 {
+            out.write(&[b'a'; 1000]);
+        }
+        assert_eq!(out.bytes.len(), MAX_LINE);
+    }
+}

@@ -1,8 +1,9 @@
 //! Log lines of plugins, caught.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -34,7 +35,7 @@ impl Lines {
     }
 
     pub(crate) fn all(&self) -> Vec<Line> {
-        self.0.lock().unwrap().clone()
+        self.0.lock().clone()
     }
 }
 
@@ -46,7 +47,7 @@ impl Subscriber for Lines {
     fn event(&self, event: &Event<'_>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        self.0.lock().unwrap().push(Line {
+        self.0.lock().push(Line {
             level: *event.metadata().level(),
             plugin: fields.plugin,
             message: fields.message,

@@ -36,11 +36,9 @@ pub(crate) fn host() -> Host {
 }
 
 pub(crate) fn host_with(http: Arc<dyn Outbound>) -> Host {
-    Host::new(HostConfig {
-        code_cache: None,
-        http,
-    })
-    .unwrap()
+    // In the target folder, so that compiling the same components again costs the next run nothing.
+    let code_cache = Some(concat!(env!("CARGO_TARGET_TMPDIR"), "/plugin-code").into());
+    Host::new(HostConfig { code_cache, http }).unwrap()
 }
 
 /// A plugin named `p`, without grants and with default limits, but so much time for a call that a busy machine

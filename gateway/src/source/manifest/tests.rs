@@ -76,3 +76,12 @@ fn a_secret_that_cannot_be_read_shows_nothing_of_its_content() {
         "{problems:?}"
     );
 }
+
+#[test]
+fn broken_yaml_of_a_secret_shows_nothing_of_its_content() {
+    for data in ["{ k: \"hunter2 }", "\n  k: hunter2\n l: hunter2: hunter2", "{ k: hunter2, k: x }"] {
+        let text = format!("kind: Secret\nmetadata: {{ name: s }}\ndata: {data}\n");
+        let (_, problems) = keys(&text);
+        assert!(!problems[0].contains("hunter2"), "{problems:?}");
+    }
+}

@@ -1,7 +1,8 @@
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::super::Response;
@@ -22,7 +23,7 @@ impl Outbound for Recorder {
         deadline: Duration,
         _max_body: usize,
     ) -> Result<OutboundResponse, OutboundError> {
-        self.sent.lock().unwrap().push((request, deadline));
+        self.sent.lock().push((request, deadline));
         Ok(OutboundResponse {
             status: 200,
             headers: vec![("Content-Type".into(), "application/json".into())],
@@ -181,14 +182,11 @@ async fn a_request_has_what_is_left_of_the_call_but_a_tenth() {
         .send(get("https://login.example.com/"))
         .await
         .unwrap();
-    assert_eq!(
-        outbound.sent.lock().unwrap()[0].1,
-        Duration::from_millis(4500)
-    );
+    assert_eq!(outbound.sent.lock()[0].1, Duration::from_millis(4500));
     tokio::time::advance(Duration::from_secs(5)).await;
     let late = allowance.send(get("https://login.example.com/")).await;
     assert!(matches!(late, Err(Error::Timeout)));
-    assert_eq!(outbound.sent.lock().unwrap().len(), 1);
+    assert_eq!(outbound.sent.lock().len(), 1);
 }
 
 #[tokio::test]
