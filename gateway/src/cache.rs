@@ -15,6 +15,7 @@ use std::time::Duration;
 use dashmap::DashMap;
 use podgate_api::{Resource, TenantId};
 use podgate_azure::failure::Failure;
+use podgate_azure::imds::Selector;
 use podgate_plugin_host::CachePolicy;
 use tokio::time::{Instant, timeout_at};
 
@@ -41,7 +42,7 @@ pub use sweep::keep;
 /// Bounds of the cache.
 #[derive(Clone, Debug)]
 pub struct Bounds {
-    /// Entries in all. An entry of 2 KiB each: 16 MiB at the most.
+    /// Entries in all. An entry takes twice its token: some 4 KiB, 128 KiB at the very most.
     pub entries: usize,
     /// Entries that one pod may have brought in: the audience is the pod's to choose, so it needs a bound.
     pub entries_per_pod: usize,
@@ -169,17 +170,33 @@ impl TokenCache {
 
     /// Makes room for a new key within the pod's share.
     async fn enter(&self, key: Key, request: Request<'_>) -> Result<Arc<Entry>, Refusal> {
-        let full = self.0.entries.len() >= self.0.bounds.entries;
-        if full || !self.0.quota.take(request.pod.uid(), &key) {
-            return Err(too_many(request, Duration::from_secs(30)));
-        }
         let kept = self.0.lifetimes.keeps(request).await;
-        let entry = self
-            .0
-            .entries
-            .entry(key)
-            .or_insert_with(|| Arc::new(Entry::new(request, request.pod.uid().clone(), kept)));
-        Ok(Arc::clone(&entry))
+        let full = self.0.entries.len() >= self.0.bounds.entries;
+        // Whoever comes second finds the first one's entry here, and takes nothing of its own share.
+        match self.0.entries.entry(key) {
+            dashmap::Entry::Occupied(entry) => Ok(Arc::clone(entry.get())),
+            dashmap::Entry::Vacant(place) => {
+                if full || !self.0.quota.take(request.pod.uid(), place.key()) {
+                    return Err(Refusal::CacheFull {
+                        pod: request.pod.pod().object.clone(),
+                        share: self.0.bounds.entries_per_pod,
+                    });
+                }
+                let entry = Arc::new(Entry::new(request, request.pod.uid().clone(), kept));
+                Ok(Arc::clone(&place.insert(entry)))
+            }
+        }
+    }
+
+    /// Counts a call that a pod causes outside the cache.
+    ///
+    /// # Errors
+    /// [`Refusal::TooMany`]
+    pub fn admit(&self, pod: &ResolvedPod) -> Result<(), Refusal> {
+        self.0
+            .quota
+            .spend(pod.uid())
+            .map_err(|wait| too_many(pod, wait))
     }
 
     /// Waits for a flight, its own or another's.
@@ -205,12 +222,7 @@ impl TokenCache {
     /// Joins the flight that is under way, or starts one. It goes on when the caller hangs up: others wait.
     fn fly(&self, entry: &Arc<Entry>, request: Request<'_>) -> Result<entry::Flight, Refusal> {
         let inner = &self.0;
-        let flight = entry.join_or_start(|| {
-            inner
-                .quota
-                .spend(request.pod.uid())
-                .map_err(|wait| too_many(request, wait))
-        })?;
+        let flight = entry.join_or_start(|| self.admit(request.pod))?;
         match flight {
             entry::Boarding::Joined(flight) => {
                 inner.metrics.cache(CacheOutcome::Joined);
@@ -246,14 +258,8 @@ impl TokenCache {
         });
     }
 
-    /// How many entries there are.
-    pub fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.0.entries.len()
-    }
-
-    /// Whether there is no entry.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 
@@ -282,9 +288,9 @@ fn wants_anew(held: &Held, request: Request<'_>, now: u64) -> bool {
     request.bypass_cache && held.age(now) >= MIN_AGE_TO_BYPASS
 }
 
-fn too_many(request: Request<'_>, retry_after: Duration) -> Refusal {
+fn too_many(pod: &ResolvedPod, retry_after: Duration) -> Refusal {
     Refusal::TooMany {
-        pod: request.pod.pod().object.clone(),
+        pod: pod.pod().object.clone(),
         retry_after,
     }
 }
@@ -307,7 +313,7 @@ impl Key {
                 Arc::clone(&identity.edition),
                 secret.as_ref().map_or(0, |secret| secret.version),
             ),
-            Whose::Node(selector) => (format!("node {selector:?}").into(), 0),
+            Whose::Node(selector) => (node_edition(selector).into(), 0),
         };
         Self {
             edition,
@@ -316,6 +322,11 @@ impl Key {
             resource: request.resource.clone(),
         }
     }
+}
+
+/// Ids compare without regard to case, so their key is in one case.
+fn node_edition(selector: &Selector) -> String {
+    format!("node {selector:?}").to_lowercase()
 }
 
 impl Request<'_> {

@@ -133,7 +133,10 @@ impl Flow {
             pod,
             assignments,
         };
-        Ok(self.decisions.remember(policies, peer, question, decision))
+        Ok(match judgement.is_certain() {
+            true => self.decisions.remember(policies, peer, question, decision),
+            false => Arc::new(decision),
+        })
     }
 
     /// The token of the one assignment; of several, the one whose token has the object id asked for.

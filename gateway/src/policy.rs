@@ -24,7 +24,10 @@ use suspension::Suspension;
 
 /// What the chain lets a request have. Only [`Chain::judge`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judgement(Allowed);
+pub struct Judgement {
+    allowed: Allowed,
+    certain: bool,
+}
 
 /// The inside of a [`Judgement`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +71,13 @@ pub struct Link {
 impl Judgement {
     /// What is allowed.
     pub fn allowed(&self) -> &Allowed {
-        &self.0
+        &self.allowed
+    }
+
+    /// Whether every plugin that was asked has answered. What rests on a skipped failure must not be
+    /// remembered: the plugin may deny once it works again.
+    pub fn is_certain(&self) -> bool {
+        self.certain
     }
 }
 
@@ -103,29 +112,34 @@ impl Chain {
         question: &TokenQuestion,
     ) -> Result<Judgement, Refusal> {
         let exceptions = exceptions(world, pod);
-        let mut allowed = Allowed::Bound;
+        let (mut allowed, mut certain) = (Allowed::Bound, true);
         for link in &self.links {
             let verdict = self.ask(link, pod, question, &exceptions).await?;
-            match verdict {
+            certain &= verdict.is_some();
+            match verdict.unwrap_or(Verdict::Pass) {
                 Verdict::Pass => {}
-                Verdict::Bypass => return Ok(Judgement(Allowed::Node)),
+                Verdict::Bypass => {
+                    allowed = Allowed::Node;
+                    break;
+                }
                 Verdict::Deny(reason) => return Err(denied(link, reason)),
                 Verdict::Restrict(ids) => allowed = narrow(allowed, &ids, link)?,
             }
         }
-        Ok(Judgement(allowed))
+        Ok(Judgement { allowed, certain })
     }
 
+    /// None where it failed and is skipped.
     async fn ask(
         &self,
         link: &Link,
         pod: &ResolvedPod,
         question: &TokenQuestion,
         exceptions: &Exceptions,
-    ) -> Result<Verdict, Refusal> {
+    ) -> Result<Option<Verdict>, Refusal> {
         let remembered = link.memo.as_ref();
         if let Some(verdict) = remembered.and_then(|memo| memo.get(pod, question, exceptions)) {
-            return Ok(verdict);
+            return Ok(Some(verdict));
         }
         let asked = link.ask(&to_host(pod, question, exceptions)).await;
         self.metrics.plugin_call(link.name(), "policy", &asked);
@@ -134,11 +148,11 @@ impl Chain {
                 if let Some(memo) = remembered {
                     memo.put(pod, question, exceptions, verdict.clone());
                 }
-                Ok(verdict)
+                Ok(Some(verdict))
             }
             (Err(error), OnFailure::Skip) => {
                 tracing::warn!(plugin = link.name(), %error, "policy failed and is skipped");
-                Ok(Verdict::Pass)
+                Ok(None)
             }
             (Err(error), OnFailure::Deny) => {
                 tracing::error!(plugin = link.name(), %error, "policy failed and denies");
@@ -260,6 +274,9 @@ pub(crate) mod testing {
     use super::*;
 
     pub(crate) fn judged(allowed: Allowed) -> Judgement {
-        Judgement(allowed)
+        Judgement {
+            allowed,
+            certain: true,
+        }
     }
 }

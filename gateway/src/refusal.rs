@@ -85,6 +85,17 @@ pub enum Refusal {
         /// When to come back.
         retry_after: Duration,
     },
+    /// The pod's share of the token cache, or the whole of it, is used up.
+    #[error(
+        "pod {pod} holds tokens for {share} audiences, or the gateway holds all it can; ask again for \
+         audiences that were asked for before, which still works, or wait until their tokens have ended"
+    )]
+    CacheFull {
+        /// The pod.
+        pod: ObjectRef,
+        /// How many one pod may hold.
+        share: usize,
+    },
     /// Entra ID or IMDS refused or could not answer.
     #[error("{0}")]
     Upstream(Failure),
@@ -112,6 +123,7 @@ impl Refusal {
             Self::NotAssignedYet(_) => "not_assigned_yet",
             Self::Misconfigured(_) => "misconfigured",
             Self::TooMany { .. } => "too_many",
+            Self::CacheFull { .. } => "cache_full",
             Self::Upstream(failure) => failure.category(),
             Self::Deadline(_) => "deadline",
         }

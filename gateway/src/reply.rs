@@ -106,7 +106,9 @@ pub(crate) fn status(refusal: &Refusal) -> (StatusCode, &'static str) {
         | Refusal::PolicyFailed { .. }
         | Refusal::Misconfigured(_)
         | Refusal::InstanceMetadataBlocked => (StatusCode::FORBIDDEN, "access_denied"),
-        Refusal::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
+        Refusal::TooMany { .. } | Refusal::CacheFull { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, "too_many_requests")
+        }
         Refusal::Upstream(failure) => upstream(failure),
         Refusal::UnknownPod { .. }
         | Refusal::AmbiguousPod { .. }
@@ -141,6 +143,7 @@ fn retry_after(refusal: &Refusal) -> Option<Duration> {
         Refusal::Upstream(Failure::Unavailable { retry_after, .. }) => {
             Some(retry_after.unwrap_or(SOON))
         }
+        Refusal::CacheFull { .. } => Some(Duration::from_secs(60)),
         Refusal::AmbiguousPod { .. }
         | Refusal::UnknownPod { .. }
         | Refusal::NotAssignedYet(_)

@@ -40,11 +40,11 @@ struct Shared {
 /// Something that may make a cached token or a verdict stale.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// The identity of this name was added, edited or removed, or a binding to it was.
+    /// The identity of this name was edited or removed, or its last binding was.
     Identity(ObjectRef),
     /// This Secret was edited or removed.
     Secret(ObjectRef),
-    /// An exception of this namespace was edited or removed.
+    /// The exceptions of this namespace were changed.
     Exceptions(String),
     /// This pod is gone, or it is another one now.
     PodGone(PodUid),

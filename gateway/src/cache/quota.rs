@@ -73,6 +73,15 @@ impl Quota {
         self.shares.remove(pod);
     }
 
+    /// Forgets pods that hold nothing and have their whole allowance back.
+    pub(super) fn sweep(&self) {
+        let now = Instant::now();
+        self.shares.retain(|_, share| {
+            let earned = now.duration_since(share.at).as_secs_f64() * self.per_second;
+            !share.keys.is_empty() || share.calls + earned < self.burst
+        });
+    }
+
     fn share(&self, pod: &PodUid) -> dashmap::mapref::one::RefMut<'_, PodUid, Share> {
         self.shares.entry(pod.clone()).or_insert_with(|| Share {
             keys: Vec::new(),

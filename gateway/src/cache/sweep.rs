@@ -34,6 +34,7 @@ impl TokenCache {
     fn sweep(&self) {
         let now = self.0.clock.now();
         self.drop_where(|entry| entry.is_dead(now));
+        self.0.quota.sweep();
         let due: Vec<Arc<Entry>> = self
             .0
             .entries

@@ -3,7 +3,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use podgate_azure::imds::Selector;
 use podgate_azure::token::Token;
 use podgate_plugin_host::{Plan, PluginError, Subject, Times};
 use tokio::time::{advance, sleep};
@@ -236,7 +235,7 @@ async fn a_token_that_nobody_uses_is_renewed_once_and_then_dies() {
     fixture.token(VAULT).await;
     sleep(Duration::from_secs(10 * HOUR)).await;
     assert_eq!(fixture.authority.calls(), 2);
-    assert!(fixture.cache.is_empty());
+    assert!(fixture.cache.len() == 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -340,7 +339,7 @@ async fn one_pod_can_fill_its_own_share_and_nobody_elses() {
         .get_as("greedy", "https://6.example", false)
         .await
         .unwrap_err();
-    assert!(matches!(over, Refusal::TooMany { .. }));
+    assert!(matches!(over, Refusal::CacheFull { share: 5, .. }));
     assert!(
         fixture
             .get_as("greedy", "https://0.example", false)
@@ -354,6 +353,35 @@ async fn one_pod_can_fill_its_own_share_and_nobody_elses() {
             .await
             .is_ok()
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shared_entry_takes_a_place_of_one_pod_only() {
+    let bounds = Bounds {
+        entries_per_pod: 2,
+        ..Bounds::default()
+    };
+    let fixture = Arc::new(fixture_with(DAY, bounds, None));
+    for round in 0..20 {
+        let mut tasks = tokio::task::JoinSet::new();
+        for pod in 0..50 {
+            let fixture = Arc::clone(&fixture);
+            tasks.spawn(async move {
+                fixture
+                    .get_as(&format!("pod-{pod}"), VAULT, false)
+                    .await
+                    .is_ok()
+            });
+        }
+        assert!(
+            tasks.join_all().await.into_iter().all(|good| good),
+            "round {round}"
+        );
+        fixture
+            .cache
+            .forget(&Change::Identity(ObjectRef::new("default", "identity")));
+        advance(Duration::from_secs(60)).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -393,7 +421,7 @@ async fn a_changed_identity_takes_its_tokens_with_it_at_once() {
     fixture
         .cache
         .forget(&Change::Identity(ObjectRef::new("default", "identity")));
-    assert!(fixture.cache.is_empty());
+    assert!(fixture.cache.len() == 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -94,8 +94,18 @@ fn object(document: Value) -> Result<Option<Object>, String> {
 fn parse<T: DeserializeOwned>(place: &str, document: Value) -> Result<T, String> {
     serde_json::from_value(document).map_err(|error| match place.starts_with("Secret ") {
         true => format!("{place}: `data` must be a map of names to base64 text"),
-        false => format!("{place}: {error}"),
+        false => format!("{place}: {}", without_value(&error.to_string())),
     })
+}
+
+/// serde quotes the text it cannot use, and that may be a password where the reference to its Secret belongs.
+fn without_value(message: &str) -> String {
+    match (message.find('"'), message.rfind('"')) {
+        (Some(first), Some(last)) if first < last => {
+            format!("{}…{}", &message[..=first], &message[last..])
+        }
+        _ => message.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub struct Index {
     /// Selector, then the binding's own name: a pod looks up its one label value.
     bindings: HashMap<String, BTreeMap<ObjectRef, Arc<Binding>>>,
     binding_selectors: HashMap<ObjectRef, String>,
+    /// How many bindings name an identity.
+    bound: HashMap<ObjectRef, usize>,
     /// The pod's name, then the record's own.
     assigned: HashMap<ObjectRef, BTreeMap<ObjectRef, Arc<Assigned>>>,
     assigned_pods: HashMap<ObjectRef, ObjectRef>,
@@ -48,6 +50,7 @@ impl Index {
             identities: HashMap::new(),
             bindings: HashMap::new(),
             binding_selectors: HashMap::new(),
+            bound: HashMap::new(),
             assigned: HashMap::new(),
             assigned_pods: HashMap::new(),
             exceptions: HashMap::new(),
@@ -65,11 +68,6 @@ impl Index {
         self.pods.get(object)
     }
 
-    /// All pods, in no order.
-    pub fn pods(&self) -> impl Iterator<Item = &Arc<Pod>> {
-        self.pods.values()
-    }
-
     /// The exceptions of a namespace.
     pub fn exceptions(&self, namespace: &str) -> Option<&Arc<Exceptions>> {
         self.exceptions.get(namespace)
@@ -78,13 +76,6 @@ impl Index {
     /// A Secret by name.
     pub fn secret(&self, object: &ObjectRef) -> Option<&SecretData> {
         self.secrets.get(object)
-    }
-
-    /// Every Secret that a usable identity names: what a source has to watch.
-    pub fn wanted_secrets(&self) -> impl Iterator<Item = &ObjectRef> {
-        self.identities
-            .values()
-            .filter_map(|identity| identity.as_ref().ok()?.secret())
     }
 
     /// The records the controller wrote for a pod, ordered by name.
@@ -108,9 +99,8 @@ impl Index {
     }
 
     fn candidate(&self, binding: &Arc<Binding>) -> Candidate {
-        let identity = ObjectRef::new(&binding.object.namespace, &binding.identity);
         Candidate {
-            identity: self.identities.get(&identity).cloned(),
+            identity: self.identities.get(&binding.target()).cloned(),
             binding: Arc::clone(binding),
         }
     }
@@ -118,18 +108,18 @@ impl Index {
     pub(super) fn apply(&mut self, object: Object) -> Vec<Change> {
         match object {
             Object::Pod(pod) => self.apply_pod(pod),
-            Object::Identity(wire) => {
-                let object = ObjectRef::of(&wire.metadata);
-                let identity = Identity::parse(&wire, &self.rules).map(Arc::new);
-                self.identities.insert(object.clone(), identity);
-                vec![Change::Identity(object)]
-            }
+            Object::Identity(wire) => self.apply_identity(&wire),
             Object::Binding(binding) => self.apply_binding(binding),
             Object::Assigned(wire) => self.apply_assigned(&wire),
             Object::Exception(object, labels) => self.set_exception(object, Some(labels)),
             Object::Secret(object, data) => {
-                self.secrets.insert(object.clone(), data);
-                vec![Change::Secret(object)]
+                let edition = data.version;
+                let old = self.secrets.insert(object.clone(), data);
+                let changed = old.is_some_and(|old| old.version != edition);
+                changed
+                    .then_some(Change::Secret(object))
+                    .into_iter()
+                    .collect()
             }
         }
     }
@@ -141,8 +131,14 @@ impl Index {
                 self.identities.remove(object);
                 vec![Change::Identity(object.clone())]
             }
-            ObjectKey::Binding(object) => self.remove_binding(object).into_iter().collect(),
-            ObjectKey::Assigned(object) => self.remove_assigned(object).into_iter().collect(),
+            ObjectKey::Binding(object) => {
+                let identity = self.remove_binding(object);
+                self.unbound(identity)
+            }
+            ObjectKey::Assigned(object) => {
+                self.remove_assigned(object);
+                Vec::new()
+            }
             ObjectKey::Exception(object) => self.set_exception(object.clone(), None),
             ObjectKey::Secret(object) => {
                 self.secrets.remove(object);
@@ -193,37 +189,65 @@ impl Index {
         }
     }
 
+    /// An edit of nothing but metadata changes no token.
+    fn apply_identity(&mut self, wire: &podgate_api::AzureIdentity) -> Vec<Change> {
+        let object = ObjectRef::of(&wire.metadata);
+        let identity = Identity::parse(wire, &self.rules).map(Arc::new);
+        let old = self.identities.insert(object.clone(), identity.clone());
+        let changed = old.is_some_and(|old| old != identity);
+        changed
+            .then_some(Change::Identity(object))
+            .into_iter()
+            .collect()
+    }
+
     fn apply_binding(&mut self, binding: Binding) -> Vec<Change> {
-        let mut changes: Vec<Change> = self.remove_binding(&binding.object).into_iter().collect();
-        changes.push(bound(&binding));
+        let old = self.remove_binding(&binding.object);
+        *self.bound.entry(binding.target()).or_default() += 1;
         self.binding_selectors
             .insert(binding.object.clone(), binding.selector.clone());
         self.bindings
             .entry(binding.selector.clone())
             .or_default()
             .insert(binding.object.clone(), Arc::new(binding));
-        changes
+        self.unbound(old)
     }
 
-    fn remove_binding(&mut self, object: &ObjectRef) -> Option<Change> {
+    /// The identity that lost a binding.
+    fn remove_binding(&mut self, object: &ObjectRef) -> Option<ObjectRef> {
         let selector = self.binding_selectors.remove(object)?;
         let bindings = self.bindings.get_mut(&selector)?;
         let binding = bindings.remove(object)?;
         if bindings.is_empty() {
             self.bindings.remove(&selector);
         }
-        Some(bound(&binding))
+        let identity = binding.target();
+        if let Some(count) = self.bound.get_mut(&identity) {
+            *count -= 1;
+        }
+        Some(identity)
     }
 
+    /// Tokens go with the last binding: another pod's binding must not cost this one its token.
+    fn unbound(&mut self, identity: Option<ObjectRef>) -> Vec<Change> {
+        let last = identity.filter(|identity| self.bound.get(identity) == Some(&0));
+        last.into_iter()
+            .inspect(|identity| {
+                self.bound.remove(identity);
+            })
+            .map(Change::Identity)
+            .collect()
+    }
+
+    /// Records come and go with each pod; the tokens they lead to are the identity's own.
     fn apply_assigned(&mut self, wire: &podgate_api::AzureAssignedIdentity) -> Vec<Change> {
         let object = ObjectRef::of(&wire.metadata);
-        let mut changes: Vec<Change> = self.remove_assigned(&object).into_iter().collect();
+        self.remove_assigned(&object);
         let Ok(identity) = Identity::parse(&wire.spec.azure_identity_ref, &self.rules) else {
             // The AzureIdentity itself carries the reason, and `candidates` shows it.
-            return changes;
+            return Vec::new();
         };
         let pod = ObjectRef::new(&wire.spec.pod_namespace, &wire.spec.pod);
-        changes.push(Change::Identity(identity.object.clone()));
         let assigned = Assigned {
             object: object.clone(),
             pod: pod.clone(),
@@ -235,17 +259,19 @@ impl Index {
             .entry(pod)
             .or_default()
             .insert(object, Arc::new(assigned));
-        changes
+        Vec::new()
     }
 
-    fn remove_assigned(&mut self, object: &ObjectRef) -> Option<Change> {
-        let pod = self.assigned_pods.remove(object)?;
-        let records = self.assigned.get_mut(&pod)?;
-        let record = records.remove(object)?;
-        if records.is_empty() {
-            self.assigned.remove(&pod);
+    fn remove_assigned(&mut self, object: &ObjectRef) {
+        let Some(pod) = self.assigned_pods.remove(object) else {
+            return;
+        };
+        if let Some(records) = self.assigned.get_mut(&pod) {
+            records.remove(object);
+            if records.is_empty() {
+                self.assigned.remove(&pod);
+            }
         }
-        Some(Change::Identity(record.identity.object.clone()))
     }
 
     fn set_exception(
@@ -261,13 +287,16 @@ impl Index {
         entries.retain(|(name, _)| *name != object.name);
         entries.extend(labels.map(|labels| (object.name, labels)));
         entries.sort();
-        let exceptions = Exceptions {
-            version: hash(&entries),
-            entries,
-        };
+        let old = self.exceptions.get(&object.namespace);
+        let (old, version) = (old.map(|old| old.version), hash(&entries));
+        let exceptions = Exceptions { version, entries };
         self.exceptions
             .insert(object.namespace.clone(), Arc::new(exceptions));
-        vec![Change::Exceptions(object.namespace)]
+        let changed = old.is_some_and(|old| old != version);
+        changed
+            .then_some(Change::Exceptions(object.namespace))
+            .into_iter()
+            .collect()
     }
 }
 
@@ -288,8 +317,4 @@ impl Pod {
     pub fn is(&self, uid: &PodUid) -> bool {
         self.uid == *uid
     }
-}
-
-fn bound(binding: &Binding) -> Change {
-    Change::Identity(ObjectRef::new(&binding.object.namespace, &binding.identity))
 }

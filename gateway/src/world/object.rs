@@ -216,6 +216,13 @@ fn addresses(first: Option<String>, all: Option<Vec<core::PodIP>>) -> Vec<IpAddr
 
 // === impl Binding ===
 
+impl Binding {
+    /// The AzureIdentity it names.
+    pub fn target(&self) -> ObjectRef {
+        ObjectRef::new(&self.object.namespace, &self.identity)
+    }
+}
+
 impl From<AzureIdentityBinding> for Binding {
     fn from(binding: AzureIdentityBinding) -> Self {
         Self {

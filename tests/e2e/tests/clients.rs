@@ -6,7 +6,7 @@
 //!          from 127.0.0.1, the address of the pod under test
 //! ```
 //! `cargo xtask test --only clients` installs the programs and runs these tests. With the variable set, the
-//! SDKs leave out their probe for IMDS, so that all of a gateway's requests are requests for tokens.
+//! SDKs leave out their probe for IMDS (but for Java's default credential), so each request is one for a token.
 #![allow(clippy::unwrap_used, reason = "a test's panic is its report")]
 
 #[path = "clients/assertion.rs"]

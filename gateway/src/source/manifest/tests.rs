@@ -79,9 +79,25 @@ fn a_secret_that_cannot_be_read_shows_nothing_of_its_content() {
 
 #[test]
 fn broken_yaml_of_a_secret_shows_nothing_of_its_content() {
-    for data in ["{ k: \"hunter2 }", "\n  k: hunter2\n l: hunter2: hunter2", "{ k: hunter2, k: x }"] {
+    for data in [
+        "{ k: \"hunter2 }",
+        "\n  k: hunter2\n l: hunter2: hunter2",
+        "{ k: hunter2, k: x }",
+    ] {
         let text = format!("kind: Secret\nmetadata: {{ name: s }}\ndata: {data}\n");
         let (_, problems) = keys(&text);
         assert!(!problems[0].contains("hunter2"), "{problems:?}");
     }
+}
+
+#[test]
+fn a_password_in_the_place_of_its_reference_is_not_shown() {
+    let (_, problems) = keys(
+        "apiVersion: aadpodidentity.k8s.io/v1\nkind: AzureIdentity\nmetadata: { name: i }\nspec: { clientPassword: 'hun\"ter2' }\n",
+    );
+    assert!(
+        problems[0].contains("AzureIdentity i") && problems[0].contains("SecretReference"),
+        "{problems:?}"
+    );
+    assert!(!problems[0].contains("ter2"), "{problems:?}");
 }

@@ -27,8 +27,6 @@ pub(crate) struct Outcome {
     #[serde(default)]
     pub(crate) expires_on: u64,
     #[serde(default)]
-    pub(crate) error_class: String,
-    #[serde(default)]
     pub(crate) message: String,
     /// Both streams, whole.
     #[serde(skip)]
@@ -40,7 +38,24 @@ const DEADLINE: Duration = Duration::from_secs(80);
 /// For the start of a process on a loaded machine.
 const START: Duration = Duration::from_secs(20);
 
-const CURE: &str = "run `cargo xtask clients` (or `cargo xtask test --only clients`)";
+/// An application gets its error within this, whatever it waits for; the slowest SDK takes half of it.
+const BOUND: Duration = Duration::from_secs(30);
+
+/// What mends a client that does not run.
+pub(crate) const CURE: &str = "run `cargo xtask clients` (or `cargo xtask test --only clients`)";
+
+impl Outcome {
+    pub(crate) fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.elapsed_ms)
+    }
+
+    /// An error, in time, whose message says this.
+    pub(crate) fn assert_error_says(&self, why: &str) {
+        assert!(!self.ok, "{}", self.printed);
+        assert!(self.message.contains(why), "{}", self.printed);
+        assert!(self.elapsed() < BOUND, "{}", self.printed);
+    }
+}
 
 impl Sdk {
     fn name(self) -> &'static str {
@@ -66,6 +81,29 @@ impl Sdk {
         path
     }
 
+    /// How often an SDK asks in all while the answer is 503.
+    pub(crate) fn tries(self) -> u32 {
+        match self {
+            Self::Python | Self::Java => 6,
+            Self::Js => 4,
+        }
+    }
+
+    /// Requests without the metadata header that the default credential of the SDK sends first. The variable
+    /// that names the gateway makes them needless, and only Java sends one all the same.
+    pub(crate) fn probes(self) -> u32 {
+        u32::from(self == Self::Java)
+    }
+
+    /// What the default credential's error says of an answer with status 400. Java's drops the answer's text
+    /// (azure-identity 1.19.0, `IdentityClient.getTokenFromMsalMIClient`), that of real IMDS as well.
+    pub(crate) fn default_credential_says(self, description: &str) -> &str {
+        match self {
+            Self::Python | Self::Js => description,
+            Self::Java => "Managed Identity authentication is not available",
+        }
+    }
+
     /// One `get_token` of a new process, which calls from 127.0.0.1.
     pub(crate) async fn ask(self, stage: &Stage, arguments: &[&str]) -> Outcome {
         let home = tempfile::tempdir().unwrap();
@@ -75,7 +113,10 @@ impl Sdk {
             .args(["--deadline", &DEADLINE.as_secs().to_string()])
             .args(arguments)
             .env_clear()
-            .envs(["PATH", "JAVA_HOME"].map(|name| (name, std::env::var_os(name).unwrap_or_default())))
+            .envs(
+                ["PATH", "JAVA_HOME"]
+                    .map(|name| (name, std::env::var_os(name).unwrap_or_default())),
+            )
             .env("HOME", home.path())
             .env(
                 "AZURE_POD_IDENTITY_AUTHORITY_HOST",
@@ -86,7 +127,9 @@ impl Sdk {
         let ended = timeout(DEADLINE + START, client.output()).await;
         let output = ended
             .unwrap_or_else(|_| panic!("the {} client does not end", self.name()))
-            .unwrap_or_else(|error| panic!("the {} client does not start: {error}; {CURE}", self.name()));
+            .unwrap_or_else(|error| {
+                panic!("the {} client does not start: {error}; {CURE}", self.name())
+            });
         self.outcome(&output)
     }
 

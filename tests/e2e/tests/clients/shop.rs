@@ -57,7 +57,14 @@ async fn start_with(flags: &[&str], files: &[(&str, String)]) -> Stage {
         }
         Ok(())
     };
-    Stage::start(demo::directory().unwrap(), flags, lay_out)
+    // Compiling the components takes longer than most cases.
+    let code = concat!(
+        "--code-cache=",
+        env!("CARGO_TARGET_TMPDIR"),
+        "/clients-code"
+    );
+    let flags = [flags, &[code]].concat();
+    Stage::start(demo::directory().unwrap(), &flags, lay_out)
         .await
         .unwrap()
 }
@@ -105,22 +112,61 @@ pub(crate) fn assert_token_of(stage: &Stage, client_id: &str, outcome: &Outcome)
     );
 }
 
-/// The statuses of the requests for tokens that reached the gateway, with how many there were of each.
-pub(crate) async fn answers(stage: &Stage) -> BTreeMap<u16, u32> {
-    let mut answers = BTreeMap::new();
-    let text = stage.admin("/metrics").await.unwrap().text();
-    let series = "aadpodidentity_nmi_operations_duration_seconds_count{";
-    for line in text.lines().filter(|line| line.starts_with(series)) {
-        let (labels, count) = line.rsplit_once("} ").unwrap();
+/// The requests that reached the gateway.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Requests {
+    /// Requests for tokens, by the status of their answer.
+    pub(crate) tokens: BTreeMap<u16, u32>,
+    /// Requests without the metadata header, which look for an IMDS and are answered 400.
+    pub(crate) probes: u32,
+}
+
+impl Requests {
+    pub(crate) fn for_tokens<const N: usize>(tokens: [(u16, u32); N]) -> Self {
+        Self {
+            tokens: tokens.into(),
+            probes: 0,
+        }
+    }
+
+    pub(crate) fn and_probes(self, probes: u32) -> Self {
+        Self { probes, ..self }
+    }
+}
+
+pub(crate) async fn requests(stage: &Stage) -> Requests {
+    let metrics = stage.admin("/metrics").await.unwrap().text();
+    let mut tokens = BTreeMap::new();
+    for (labels, count) in series(
+        &metrics,
+        "aadpodidentity_nmi_operations_duration_seconds_count",
+    ) {
+        let route = "operation_type=\"/metadata/identity/oauth2/token\"";
         assert!(
-            labels.contains("operation_type=\"/metadata/identity/oauth2/token\""),
-            "a request for something else: {line}"
+            labels.contains(route),
+            "a request for something else: {labels}"
         );
         let (_, status) = labels.split_once("status_code=\"").unwrap();
         let (status, _) = status.split_once('"').unwrap();
-        *answers.entry(status.parse().unwrap()).or_default() += count.parse::<u32>().unwrap();
+        *tokens.entry(status.parse().unwrap()).or_default() += count;
     }
-    answers
+    let probes = series(&metrics, "podgate_refusals_total")
+        .filter(|(labels, _)| labels.contains("\"no_metadata_header\""))
+        .map(|(_, count)| count)
+        .sum();
+    if let Some(refused) = tokens.get_mut(&400) {
+        *refused -= probes;
+    }
+    tokens.retain(|_, count| *count > 0);
+    Requests { tokens, probes }
+}
+
+/// The labels and the values of one name in the text of Prometheus.
+fn series<'a>(metrics: &'a str, name: &'a str) -> impl Iterator<Item = (&'a str, u32)> {
+    metrics.lines().filter_map(move |line| {
+        let (labels, value) = line.strip_prefix(name)?.rsplit_once(' ')?;
+        Some((labels, value.parse().ok()?))
+    })
 }
 
 /// The statuses that azure-sim answered the gateway's calls with, in order. Calls that a gateway must never make
@@ -135,16 +181,19 @@ pub(crate) fn calls(stage: &Stage, target: Target) -> Vec<u16> {
         .collect()
 }
 
-/// Waits until a number of the gateway's metrics is not 0.
-pub(crate) async fn until_counted(stage: &Stage, series: &str) {
+/// Waits until one of the gateway's numbers is not 0.
+pub(crate) async fn until_counted(stage: &Stage, name: &str, label: &str) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
-        let text = stage.admin("/metrics").await.unwrap().text();
-        let mut lines = text.lines().filter(|line| line.starts_with(series));
-        if lines.any(|line| !line.ends_with(" 0")) {
+        let metrics = stage.admin("/metrics").await.unwrap().text();
+        let mut counted = series(&metrics, name);
+        if counted.any(|(labels, count)| labels.contains(label) && count > 0) {
             return;
         }
-        assert!(tokio::time::Instant::now() < deadline, "no {series}:\n{text}");
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "no {name} {label}:\n{metrics}"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -14,7 +14,11 @@ use crate::guests::{CACHE, guest};
 const LIFETIME: Duration = Duration::from_secs(3);
 
 async fn staged(settings: Value) -> Stage {
-    Chain::built_in().cache(guest(CACHE, settings)).stage().await.unwrap()
+    Chain::built_in()
+        .cache(guest(CACHE, settings))
+        .stage()
+        .await
+        .unwrap()
 }
 
 fn now() -> u64 {
@@ -38,9 +42,12 @@ async fn whatever_a_cache_plugin_does_every_pod_is_served_its_own_token() {
     ] {
         let stage = staged(json!({"mode": mode})).await;
         for _ in 0..2 {
-            for (pod, client_id) in
-                [(WEB, demo::WEB), (WORKER, demo::WORKER), (LEDGER, demo::LEDGER), (ADDON, demo::NODE)]
-            {
+            for (pod, client_id) in [
+                (WEB, demo::WEB),
+                (WORKER, demo::WORKER),
+                (LEDGER, demo::LEDGER),
+                (ADDON, demo::NODE),
+            ] {
                 expect_token(&stage, pod, client_id).await;
             }
         }
@@ -92,7 +99,10 @@ async fn no_plan_makes_a_token_last_longer_than_it_does() {
 
 /// Asks for longer than a token lives: each answer is valid when it comes, by its own word and by the issuer's.
 async fn watch_tokens_end(mode: &str) {
-    let directory = SimConfig { token_lifetime: LIFETIME, ..demo::directory().unwrap() };
+    let directory = SimConfig {
+        token_lifetime: LIFETIME,
+        ..demo::directory().unwrap()
+    };
     let chain = Chain::built_in().cache(guest(CACHE, json!({"mode": mode})));
     let stage = chain.stage_with(directory).await.unwrap();
     let mut tokens = std::collections::BTreeSet::new();
@@ -101,11 +111,20 @@ async fn watch_tokens_end(mode: &str) {
         let asked = now();
         let answer = stage.token(WEB, &vault()).await.unwrap();
         let json = answer.json();
-        let claims = stage.claims(&answer).unwrap_or_else(|error| panic!("{mode}: {error:#}"));
+        let claims = stage
+            .claims(&answer)
+            .unwrap_or_else(|error| panic!("{mode}: {error:#}"));
         let expires: u64 = json["expires_on"].as_str().unwrap().parse().unwrap();
-        assert!(expires > asked && claims.aud == VAULT, "{mode}: served at {asked}, ended at {expires}");
+        assert!(
+            expires > asked && claims.aud == VAULT,
+            "{mode}: served at {asked}, ended at {expires}"
+        );
         tokens.insert(json["access_token"].to_string());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert!(tokens.len() >= 2, "{mode}: one token for {} s", LIFETIME.as_secs());
+    assert!(
+        tokens.len() >= 2,
+        "{mode}: one token for {} s",
+        LIFETIME.as_secs()
+    );
 }

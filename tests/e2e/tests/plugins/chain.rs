@@ -9,19 +9,19 @@ use podgate_testkit::{Answer, SimConfig};
 use serde_json::{Value, json};
 
 /// The pods of `examples/standalone`, by what they are bound to.
-pub const WEB: &str = "127.0.0.2";
+pub(crate) const WEB: &str = "127.0.0.2";
 /// A client secret.
-pub const WORKER: &str = "127.0.0.3";
+pub(crate) const WORKER: &str = "127.0.0.3";
 /// A certificate.
-pub const LEDGER: &str = "127.0.0.4";
+pub(crate) const LEDGER: &str = "127.0.0.4";
 /// An excepted pod: the node's own identity.
-pub const ADDON: &str = "127.0.0.5";
+pub(crate) const ADDON: &str = "127.0.0.5";
 /// Two managed identities.
-pub const REPORTS: &str = "127.0.0.7";
+pub(crate) const REPORTS: &str = "127.0.0.7";
 
 /// A plugins file.
 #[derive(Clone)]
-pub struct Chain {
+pub(crate) struct Chain {
     policy: Vec<Value>,
     credential: Value,
     cache: Value,
@@ -29,7 +29,7 @@ pub struct Chain {
 
 impl Chain {
     /// What runs without a file.
-    pub fn built_in() -> Self {
+    pub(crate) fn built_in() -> Self {
         let built_in = |name: &str, grants: Value| json!({"name": name, "component": {"builtin": name}, "grants": grants});
         Self {
             policy: vec![built_in("exception-matcher", json!({"bypass": true}))],
@@ -39,40 +39,41 @@ impl Chain {
     }
 
     /// This policy is asked first.
-    pub fn first(mut self, policy: Value) -> Self {
+    pub(crate) fn first(mut self, policy: Value) -> Self {
         self.policy.insert(0, policy);
         self
     }
 
     /// This policy is asked last.
-    pub fn last(mut self, policy: Value) -> Self {
+    pub(crate) fn last(mut self, policy: Value) -> Self {
         self.policy.push(policy);
         self
     }
 
     /// Instead of certificate-auth.
-    pub fn credential(self, credential: Value) -> Self {
+    pub(crate) fn credential(self, credential: Value) -> Self {
         Self { credential, ..self }
     }
 
     /// Instead of token-cache.
-    pub fn cache(self, cache: Value) -> Self {
+    pub(crate) fn cache(self, cache: Value) -> Self {
         Self { cache, ..self }
     }
 
     /// Writes the file (JSON is YAML) and gives the flags that lead to it.
-    pub fn write(&self, folder: &Path) -> Vec<String> {
-        let file = json!({"policy": self.policy, "credential": [self.credential], "cache": [self.cache]});
+    pub(crate) fn write(&self, folder: &Path) -> Vec<String> {
+        let file =
+            json!({"policy": self.policy, "credential": [self.credential], "cache": [self.cache]});
         flags(folder, &file.to_string())
     }
 
     /// A gateway with it.
-    pub async fn stage(&self) -> anyhow::Result<Stage> {
+    pub(crate) async fn stage(&self) -> anyhow::Result<Stage> {
         self.stage_with(demo::directory()?).await
     }
 
     /// A gateway with it, in front of this Azure.
-    pub async fn stage_with(&self, directory: SimConfig) -> anyhow::Result<Stage> {
+    pub(crate) async fn stage_with(&self, directory: SimConfig) -> anyhow::Result<Stage> {
         let folder = tempfile::tempdir()?;
         let flags = self.write(folder.path());
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
@@ -81,7 +82,7 @@ impl Chain {
 }
 
 /// The flags of a gateway with a plugins file of this text.
-pub fn flags(folder: &Path, text: &str) -> Vec<String> {
+pub(crate) fn flags(folder: &Path, text: &str) -> Vec<String> {
     let file = folder.join("plugins.yaml");
     std::fs::write(&file, text).unwrap();
     vec![
@@ -93,7 +94,7 @@ pub fn flags(folder: &Path, text: &str) -> Vec<String> {
 }
 
 /// An entry of a plugins file with further keys.
-pub fn with(mut plugin: Value, more: Value) -> Value {
+pub(crate) fn with(mut plugin: Value, more: Value) -> Value {
     let (Value::Object(plugin_keys), Value::Object(more)) = (&mut plugin, more) else {
         panic!("both are objects");
     };
@@ -102,42 +103,56 @@ pub fn with(mut plugin: Value, more: Value) -> Value {
 }
 
 /// The query of a request for the vault's token.
-pub fn vault() -> String {
+pub(crate) fn vault() -> String {
     format!("resource={VAULT}")
 }
 
 /// Asks, and expects the token of this identity.
-pub async fn expect_token(stage: &Stage, pod: &str, client_id: &str) {
+pub(crate) async fn expect_token(stage: &Stage, pod: &str, client_id: &str) {
     let answer = stage.token(pod, &vault()).await.unwrap();
     let claims = stage.claims(&answer).unwrap();
-    assert_eq!((claims.appid.as_str(), claims.aud.as_str()), (client_id, VAULT), "{pod}");
+    assert_eq!(
+        (claims.appid.as_str(), claims.aud.as_str()),
+        (client_id, VAULT),
+        "{pod}"
+    );
 }
 
 /// The description of a refusal, which is JSON whatever happened.
-pub fn described(answer: &Answer) -> String {
+pub(crate) fn described(answer: &Answer) -> String {
     let text = answer.text();
     let json: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("no JSON: {text}"));
-    json["error_description"].as_str().unwrap_or_else(|| panic!("no description: {text}")).to_owned()
+    json["error_description"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no description: {text}"))
+        .to_owned()
 }
 
 /// How the guest's calls ended so far, by the metric. Every outcome is a word of the closed set.
-pub async fn outcomes(stage: &Stage) -> BTreeMap<String, u64> {
+pub(crate) async fn outcomes(stage: &Stage) -> BTreeMap<String, u64> {
     let metrics = stage.admin("/metrics").await.unwrap().text();
-    let calls = metrics
-        .lines()
-        .filter(|line| line.starts_with("podgate_plugin_calls_total{") && line.contains("plugin=\"guest\""));
+    let calls = metrics.lines().filter(|line| {
+        line.starts_with("podgate_plugin_calls_total{") && line.contains("plugin=\"guest\"")
+    });
     calls.map(outcome).collect()
 }
 
 fn outcome(line: &str) -> (String, u64) {
-    let word = line.split_once("outcome=\"").and_then(|(_, rest)| rest.split_once('"')).unwrap().0;
+    let word = line
+        .split_once("outcome=\"")
+        .and_then(|(_, rest)| rest.split_once('"'))
+        .unwrap()
+        .0;
     let known = include_str!("../../../../gateway/plugin-host/src/error.rs");
-    assert!(word == "ok" || known.contains(&format!("=> \"{word}\",")), "{word} is no known outcome");
+    assert!(
+        word == "ok" || known.contains(&format!("=> \"{word}\",")),
+        "{word} is no known outcome"
+    );
     let count = line.rsplit_once(' ').unwrap().1;
     (word.to_owned(), count.parse().unwrap())
 }
 
 /// One outcome, so many times.
-pub fn only(outcome: &str, count: u64) -> BTreeMap<String, u64> {
+pub(crate) fn only(outcome: &str, count: u64) -> BTreeMap<String, u64> {
     BTreeMap::from([(outcome.to_owned(), count)])
 }

@@ -8,7 +8,9 @@ use podgate_testkit::{Fault, FaultKind, Target, fixtures};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::chain::{ADDON, Chain, LEDGER, WEB, WORKER, described, expect_token, only, outcomes, vault, with};
+use crate::chain::{
+    ADDON, Chain, LEDGER, WEB, WORKER, described, expect_token, only, outcomes, vault, with,
+};
 use crate::guests::{CREDENTIAL, guest};
 
 /// Calls in these tests; the default of 15 s is for authorities across the world.
@@ -18,11 +20,18 @@ const ROOM: Duration = Duration::from_secs(5);
 
 fn credential(settings: Value) -> Value {
     let call = format!("{}ms", CALL.as_millis());
-    with(guest(CREDENTIAL, settings), json!({"grants": {"clock": true}, "limits": {"call": call}}))
+    with(
+        guest(CREDENTIAL, settings),
+        json!({"grants": {"clock": true}, "limits": {"call": call}}),
+    )
 }
 
 async fn staged(settings: Value) -> Stage {
-    Chain::built_in().credential(credential(settings)).stage().await.unwrap()
+    Chain::built_in()
+        .credential(credential(settings))
+        .stage()
+        .await
+        .unwrap()
 }
 
 /// A pod of type 2 asks; what it is told has no secret and comes in time.
@@ -32,7 +41,11 @@ async fn refusal(stage: &Stage, status: u16) -> String {
     assert!(asked.elapsed() < CALL + ROOM, "{:?}", asked.elapsed());
     let text = answer.text();
     assert_eq!(answer.status, status, "{text}");
-    assert_eq!(answer.header("retry-after").is_some(), status == 503, "{text}");
+    assert_eq!(
+        answer.header("retry-after").is_some(),
+        status == 503,
+        "{text}"
+    );
     for secret in [fixtures::PASSWORD, "a.b.c", "xxxxxxxxxx", "PRIVATE KEY"] {
         assert!(!text.contains(secret), "{secret} shows: {text}");
     }
@@ -40,7 +53,11 @@ async fn refusal(stage: &Stage, status: u16) -> String {
 }
 
 async fn others_are_served(stage: &Stage) {
-    for (pod, client_id) in [(WEB, demo::WEB), (WORKER, demo::WORKER), (ADDON, demo::NODE)] {
+    for (pod, client_id) in [
+        (WEB, demo::WEB),
+        (WORKER, demo::WORKER),
+        (ADDON, demo::NODE),
+    ] {
         expect_token(stage, pod, client_id).await;
     }
 }
@@ -49,7 +66,10 @@ async fn others_are_served(stage: &Stage) {
 async fn a_credential_plugin_that_answers_is_the_way_to_tokens() {
     let stage = staged(json!({"mode": "token"})).await;
     let answer = stage.token(LEDGER, &vault()).await.unwrap();
-    assert_eq!((answer.status, &answer.json()["access_token"]), (200, &json!("a.b.c")));
+    assert_eq!(
+        (answer.status, &answer.json()["access_token"]),
+        (200, &json!("a.b.c"))
+    );
     assert_eq!(outcomes(&stage).await, only("ok", 1));
 }
 
@@ -63,7 +83,10 @@ async fn a_credential_plugin_that_fails_refuses_its_own_pods_alone() {
     ] {
         let stage = staged(json!({"mode": mode})).await;
         let description = refusal(&stage, 503).await;
-        assert!(description.contains("credential plugin guest failed"), "{mode}: {description}");
+        assert!(
+            description.contains("credential plugin guest failed"),
+            "{mode}: {description}"
+        );
         assert_eq!(outcomes(&stage).await, only(outcome, 1), "{mode}");
         others_are_served(&stage).await;
     }
@@ -73,7 +96,10 @@ async fn a_credential_plugin_that_fails_refuses_its_own_pods_alone() {
 async fn a_handle_that_was_not_given_signs_nothing() {
     let stage = staged(json!({"mode": "stolen-handle"})).await;
     let description = refusal(&stage, 503).await;
-    assert!(description.contains("credential plugin guest failed"), "{description}");
+    assert!(
+        description.contains("credential plugin guest failed"),
+        "{description}"
+    );
     let seen = outcomes(&stage).await;
     assert!(!seen.contains_key("ok"), "{seen:?}");
     others_are_served(&stage).await;
@@ -91,7 +117,10 @@ async fn a_token_that_has_ended_is_not_passed_on() {
 async fn a_host_or_a_header_that_was_not_granted_is_not_sent() {
     let stage = staged(json!({"mode": "forbidden-host"})).await;
     let description = refusal(&stage, 403).await;
-    assert!(description.contains("not_granted") && description.contains("forbidden.example"), "{description}");
+    assert!(
+        description.contains("not_granted") && description.contains("forbidden.example"),
+        "{description}"
+    );
     others_are_served(&stage).await;
 
     let stage = staged(json!({"mode": "forbidden-header"})).await;
@@ -120,10 +149,16 @@ async fn a_server_that_never_answers_ends_the_call_in_the_plugins_own_words() {
 
 #[tokio::test]
 async fn an_entra_that_hangs_costs_the_pod_a_bounded_wait_and_nobody_else_anything() {
-    let limits = json!({"limits": {"call": format!("{}ms", CALL.as_millis())}, "grants": {"clock": true}});
-    let auth = with(json!({"name": "guest", "component": {"builtin": "certificate-auth"}}), limits);
+    let limits =
+        json!({"limits": {"call": format!("{}ms", CALL.as_millis())}, "grants": {"clock": true}});
+    let auth = with(
+        json!({"name": "guest", "component": {"builtin": "certificate-auth"}}),
+        limits,
+    );
     let stage = Chain::built_in().credential(auth).stage().await.unwrap();
-    stage.sim.fail(Fault::new(Target::Entra, FaultKind::Hang).for_client(demo::LEDGER));
+    stage
+        .sim
+        .fail(Fault::new(Target::Entra, FaultKind::Hang).for_client(demo::LEDGER));
     refusal(&stage, 503).await;
     assert_eq!(outcomes(&stage).await, only("ok", 1));
     others_are_served(&stage).await;

@@ -14,7 +14,9 @@ const SLOW_MS: u64 = 2000;
 async fn requests_that_are_open_at_the_end_still_get_their_tokens() {
     let running = Running::start(&Chain::built_in(), &[]).await;
     for target in [Target::Imds, Target::Entra] {
-        running.sim.fail(Fault::new(target, FaultKind::Latency { ms: SLOW_MS }));
+        running
+            .sim
+            .fail(Fault::new(target, FaultKind::Latency { ms: SLOW_MS }));
     }
     let open = [WEB, WORKER, LEDGER].map(|ip| {
         let client = running.pod(ip);
@@ -22,7 +24,10 @@ async fn requests_that_are_open_at_the_end_still_get_their_tokens() {
     });
     let asked = Instant::now();
     while running.sim.calls().len() < open.len() {
-        assert!(asked.elapsed() < Duration::from_secs(10), "no authority is asked");
+        assert!(
+            asked.elapsed() < Duration::from_secs(10),
+            "no authority is asked"
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let late = running.pod(WEB);
@@ -31,13 +36,20 @@ async fn requests_that_are_open_at_the_end_still_get_their_tokens() {
     let stopped = tokio::spawn(gateway.stop());
     tokio::time::sleep(Duration::from_millis(SLOW_MS / 4)).await;
     assert!(!stopped.is_finished(), "it ended with requests open");
-    assert!(late.connect().await.is_err(), "it still takes new connections");
+    assert!(
+        late.connect().await.is_err(),
+        "it still takes new connections"
+    );
     for answer in open {
         let answer = answer.await.unwrap();
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
     stopped.await.unwrap().unwrap();
-    assert!(ended.elapsed() < Duration::from_secs(15), "{:?}", ended.elapsed());
+    assert!(
+        ended.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        ended.elapsed()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,5 +60,9 @@ async fn a_connection_without_a_request_does_not_hold_up_the_end() {
     let Running { gateway, .. } = running;
     let ended = Instant::now();
     gateway.stop().await.unwrap();
-    assert!(ended.elapsed() < Duration::from_secs(5), "{:?}", ended.elapsed());
+    assert!(
+        ended.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        ended.elapsed()
+    );
 }

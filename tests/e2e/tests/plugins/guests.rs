@@ -7,34 +7,34 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 
 /// A policy with one mode per misdeed.
-pub const POLICY: &str = "wasm32-unknown-unknown/release/misbehaving_policy.wasm";
+pub(crate) const POLICY: &str = "wasm32-unknown-unknown/release/misbehaving_policy.wasm";
 /// The same for credential plugins.
-pub const CREDENTIAL: &str = "wasm32-unknown-unknown/release/misbehaving_credential.wasm";
+pub(crate) const CREDENTIAL: &str = "wasm32-unknown-unknown/release/misbehaving_credential.wasm";
 /// The same for cache plugins.
-pub const CACHE: &str = "wasm32-unknown-unknown/release/misbehaving_cache.wasm";
+pub(crate) const CACHE: &str = "wasm32-unknown-unknown/release/misbehaving_cache.wasm";
 /// A policy that imports `http`.
-pub const GREEDY: &str = "wasm32-unknown-unknown/release/greedy_policy.wasm";
+pub(crate) const GREEDY: &str = "wasm32-unknown-unknown/release/greedy_policy.wasm";
 /// A policy for interfaces of version 0.2.0.
-pub const FUTURE: &str = "wasm32-unknown-unknown/release/future_policy.wasm";
+pub(crate) const FUTURE: &str = "wasm32-unknown-unknown/release/future_policy.wasm";
 /// A well-behaved policy on WASI 0.2.
-pub const WASI: &str = "wasm32-wasip2/release/wasi_policy.wasm";
+pub(crate) const WASI: &str = "wasm32-wasip2/release/wasi_policy.wasm";
 
 static BUILT: LazyLock<PathBuf> = LazyLock::new(build);
 
 /// A plugin of this component with these settings, named `guest`, as an entry of a plugins file.
-pub fn guest(component: &str, settings: Value) -> Value {
+pub(crate) fn guest(component: &str, settings: Value) -> Value {
     let file = path(component);
     let sha256 = sha256(&file);
     json!({"name": "guest", "component": {"file": file, "sha256": sha256}, "settings": settings})
 }
 
 /// Where a component is.
-pub fn path(component: &str) -> PathBuf {
+pub(crate) fn path(component: &str) -> PathBuf {
     BUILT.join(component)
 }
 
 /// By the command that the documentation names.
-pub fn sha256(file: &Path) -> String {
+pub(crate) fn sha256(file: &Path) -> String {
     let output = Command::new("sha256sum").arg(file).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     text.split_whitespace().next().unwrap().to_owned()
@@ -59,7 +59,21 @@ fn build() -> PathBuf {
 }
 
 fn is_of_this_build(name: &str) -> bool {
-    let kept = ["CARGO_HOME", "CARGO_NET_OFFLINE", "CARGO_HTTP_", "CARGO_REGISTRIES_", "CARGO_SOURCE_"];
+    let kept = [
+        "CARGO_HOME",
+        "CARGO_NET_OFFLINE",
+        "CARGO_HTTP_",
+        "CARGO_REGISTRIES_",
+        "CARGO_SOURCE_",
+    ];
     let is_cargos = name.starts_with("CARGO") && !kept.iter().any(|kept| name.starts_with(kept));
-    is_cargos || ["RUSTFLAGS", "RUSTC", "RUSTDOC", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"].contains(&name)
+    is_cargos
+        || [
+            "RUSTFLAGS",
+            "RUSTC",
+            "RUSTDOC",
+            "RUSTC_WRAPPER",
+            "RUSTC_WORKSPACE_WRAPPER",
+        ]
+        .contains(&name)
 }

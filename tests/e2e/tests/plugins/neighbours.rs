@@ -31,7 +31,11 @@ fn burst(running: &Running, ip: &str, count: usize) -> Vec<JoinHandle<Answer>> {
 }
 
 /// Asks again and again until the burst is over: every answer is a 200. Gives their number and the longest wait.
-async fn served_during(burst: &[JoinHandle<Answer>], client: &Client, path: &str) -> (usize, Duration) {
+async fn served_during(
+    burst: &[JoinHandle<Answer>],
+    client: &Client,
+    path: &str,
+) -> (usize, Duration) {
     let (mut answers, mut longest) = (0, Duration::ZERO);
     while answers == 0 || !burst.iter().all(JoinHandle::is_finished) {
         let asked = Instant::now();
@@ -61,7 +65,10 @@ async fn a_looping_policy_denies_whom_it_judges_and_delays_nobody_else_for_long(
         assert_eq!(answer.status, 403, "{}", answer.text());
         assert!(described(&answer).contains("policy guest failed"));
     }
-    assert!(running.sim.calls_to(Target::Entra).is_empty(), "a denied pod reached an authority");
+    assert!(
+        running.sim.calls_to(Target::Entra).is_empty(),
+        "a denied pod reached an authority"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,7 +87,10 @@ async fn a_looping_policy_that_is_skipped_fails_no_request() {
         let answer = answer.await.unwrap();
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
-    println!("{LOOPS} requests behind a loop took {:?}", started.elapsed());
+    println!(
+        "{LOOPS} requests behind a loop took {:?}",
+        started.elapsed()
+    );
     assert!(started.elapsed() < BURST, "{:?}", started.elapsed());
 }
 
@@ -98,7 +108,12 @@ async fn a_looping_credential_plugin_fails_its_own_pods_and_delays_nobody_else_f
     let ((served, longest), fresh) = tokio::join!(served_during(&burst, &web, &path), fresh);
     println!("{served} requests of another pod were served meanwhile, after {longest:?} at most");
     assert!(longest < BOUND, "{longest:?}");
-    assert_eq!(fresh.status, 200, "a new token of another identity: {}", fresh.text());
+    assert_eq!(
+        fresh.status,
+        200,
+        "a new token of another identity: {}",
+        fresh.text()
+    );
     for answer in burst {
         let answer = answer.await.unwrap();
         assert_eq!(answer.status, 503, "{}", answer.text());

@@ -13,15 +13,15 @@ use tempfile::TempDir;
 use crate::chain::Chain;
 
 /// A process, what it asks, and where it writes.
-pub struct Running {
-    pub sim: AzureSim,
-    pub gateway: GatewayProcess,
+pub(crate) struct Running {
+    pub(crate) sim: AzureSim,
+    pub(crate) gateway: GatewayProcess,
     folder: TempDir,
 }
 
 impl Running {
     /// A gateway with these plugins and further flags, ready.
-    pub async fn start(chain: &Chain, flags: &[&str]) -> Self {
+    pub(crate) async fn start(chain: &Chain, flags: &[&str]) -> Self {
         let sim = AzureSim::start(demo::directory().unwrap()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let (pods, ca) = (folder.path().join("pods"), folder.path().join("ca.pem"));
@@ -32,8 +32,14 @@ impl Running {
         arguments.extend(chain.write(folder.path()));
         arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        let gateway = GatewayProcess::start(&arguments, Stdio::from(log)).await.unwrap();
-        let running = Self { sim, gateway, folder };
+        let gateway = GatewayProcess::start(&arguments, Stdio::from(log))
+            .await
+            .unwrap();
+        let running = Self {
+            sim,
+            gateway,
+            folder,
+        };
         running.ready().await;
         running
     }
@@ -47,38 +53,43 @@ impl Running {
     }
 
     /// A client with a pod's address.
-    pub fn pod(&self, ip: &str) -> Client {
+    pub(crate) fn pod(&self, ip: &str) -> Client {
         let ip: IpAddr = ip.parse().unwrap();
-        Client::new(self.gateway.address).from_source(ip).deadline(Duration::from_secs(40))
+        Client::new(self.gateway.address)
+            .from_source(ip)
+            .deadline(Duration::from_secs(40))
     }
 
     /// A pod's request.
-    pub async fn ask(&self, ip: &str, path: &str) -> Answer {
+    pub(crate) async fn ask(&self, ip: &str, path: &str) -> Answer {
         ask(&self.pod(ip), path).await
     }
 
     /// A pod's request for a token.
-    pub async fn token(&self, ip: &str, query: &str) -> Answer {
+    pub(crate) async fn token(&self, ip: &str, query: &str) -> Answer {
         self.ask(ip, &token_path(query)).await
     }
 
     /// A page of the admin port.
-    pub async fn admin(&self, path: &str) -> Answer {
-        Client::new(self.gateway.admin).get(path, &[]).await.unwrap()
+    pub(crate) async fn admin(&self, path: &str) -> Answer {
+        Client::new(self.gateway.admin)
+            .get(path, &[])
+            .await
+            .unwrap()
     }
 
     /// Where manifests go.
-    pub fn manifest(&self, file: &str) -> PathBuf {
+    pub(crate) fn manifest(&self, file: &str) -> PathBuf {
         self.folder.path().join("pods").join(file)
     }
 
     /// What it has logged so far.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
     /// Waits for a line of the log.
-    pub async fn logged(&self, words: &str) {
+    pub(crate) async fn logged(&self, words: &str) {
         let deadline = Instant::now() + Duration::from_secs(15);
         while !self.log().contains(words) {
             assert!(Instant::now() < deadline, "{words:?} is not logged");
@@ -88,12 +99,12 @@ impl Running {
 }
 
 /// A request as curl would make it.
-pub async fn ask(client: &Client, path: &str) -> Answer {
+pub(crate) async fn ask(client: &Client, path: &str) -> Answer {
     let headers = [("Metadata", "true"), ("Host", "169.254.169.254")];
     client.get(path, &headers).await.unwrap()
 }
 
 /// The path and query of a request for a token.
-pub fn token_path(query: &str) -> String {
+pub(crate) fn token_path(query: &str) -> String {
     format!("/metadata/identity/oauth2/token?api-version=2018-02-01&{query}")
 }

@@ -35,7 +35,11 @@ impl Watch {
         }
         secrets.insert(STANDARD.encode(fixtures::pfx_legacy())[..64].to_owned());
         secrets.insert("PRIVATE KEY".to_owned());
-        Self { running, secrets, seen: Vec::new() }
+        Self {
+            running,
+            secrets,
+            seen: Vec::new(),
+        }
     }
 
     /// One request: its token is a secret, its refusal is searched.
@@ -46,7 +50,9 @@ impl Watch {
                 let token = answer.json()["access_token"].as_str().unwrap().to_owned();
                 self.secrets.insert(token);
             }
-            _ => self.seen.push((format!("the answer to {ip} {query}"), answer.text())),
+            _ => self
+                .seen
+                .push((format!("the answer to {ip} {query}"), answer.text())),
         }
         answer.status
     }
@@ -74,7 +80,10 @@ impl Watch {
             self.seen.push((page.to_owned(), answer.text()));
         }
         let log = self.running.log();
-        assert!(log.contains("TRACE") || log.contains("DEBUG"), "the log is not as talkative as it can be");
+        assert!(
+            log.contains("TRACE") || log.contains("DEBUG"),
+            "the log is not as talkative as it can be"
+        );
         self.seen.push(("the log".to_owned(), log));
         for (place, text) in &self.seen {
             self.search(place, text);
@@ -97,7 +106,9 @@ impl Watch {
 fn has_jwt(line: &str) -> bool {
     line.match_indices("eyJ").any(|(at, _)| {
         let rest = line[at..].bytes();
-        rest.take_while(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte)).count() > 16
+        rest.take_while(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte))
+            .count()
+            > 16
     })
 }
 
@@ -109,8 +120,18 @@ fn secrets(items: &[serde_json::Value]) -> String {
 async fn no_secret_shows_while_everything_works_and_while_everything_fails() {
     let mut watch = Watch::start(&Chain::built_in()).await;
     watch.everybody_asks(&vault()).await;
-    assert!(watch.secrets.iter().filter(|secret| secret.starts_with("eyJ")).count() >= 4, "the search is blind");
-    watch.everybody_asks(&format!("{}&client_id={}", vault(), demo::ARCHIVE)).await;
+    assert!(
+        watch
+            .secrets
+            .iter()
+            .filter(|secret| secret.starts_with("eyJ"))
+            .count()
+            >= 4,
+        "the search is blind"
+    );
+    watch
+        .everybody_asks(&format!("{}&client_id={}", vault(), demo::ARCHIVE))
+        .await;
     watch.everybody_asks("resource=a%0ab").await;
     watch.everybody_asks("").await;
     for (number, kind) in [
@@ -131,7 +152,9 @@ async fn no_secret_shows_while_everything_works_and_while_everything_fails() {
         for target in [Target::Imds, Target::Entra] {
             watch.running.sim.fail(Fault::new(target, kind.clone()));
         }
-        watch.everybody_asks(&format!("resource=https://{number}.example")).await;
+        watch
+            .everybody_asks(&format!("resource=https://{number}.example"))
+            .await;
         watch.running.sim.recover();
     }
     watch.look().await;
@@ -141,23 +164,36 @@ async fn no_secret_shows_while_everything_works_and_while_everything_fails() {
 async fn no_secret_shows_while_its_manifest_is_wrong() {
     let mut watch = Watch::start(&Chain::built_in()).await;
     let certificate = |password: &str| {
-        demo::secret("ledger-certificate", &[
-            ("certificate", fixtures::pfx_legacy()),
-            ("password", password.as_bytes()),
-        ])
+        demo::secret(
+            "ledger-certificate",
+            &[
+                ("certificate", fixtures::pfx_legacy()),
+                ("password", password.as_bytes()),
+            ],
+        )
     };
-    let client_secret = |value: &str| demo::secret("worker-secret", &[("clientSecret", value.as_bytes())]);
+    let client_secret =
+        |value: &str| demo::secret("worker-secret", &[("clientSecret", value.as_bytes())]);
     watch.apply(&secrets(&[client_secret(WRONG), certificate(WRONG)]));
     until(&mut watch, WORKER, 403).await;
     until(&mut watch, LEDGER, 403).await;
     for (number, broken) in mistyped().into_iter().enumerate() {
         watch.apply(&broken);
         let errors = format!("podgate_source_errors_total {}", number + 1);
-        while !watch.running.admin("/metrics").await.text().contains(&errors) {
+        while !watch
+            .running
+            .admin("/metrics")
+            .await
+            .text()
+            .contains(&errors)
+        {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     }
-    watch.apply(&secrets(&[client_secret(demo::SECRET), certificate(fixtures::PASSWORD)]));
+    watch.apply(&secrets(&[
+        client_secret(demo::SECRET),
+        certificate(fixtures::PASSWORD),
+    ]));
     until(&mut watch, WORKER, 200).await;
     watch.look().await;
 }
@@ -165,14 +201,20 @@ async fn no_secret_shows_while_its_manifest_is_wrong() {
 /// Secrets that cannot be read, each with the secret near the error.
 fn mistyped() -> Vec<String> {
     let secret = |data: &str| {
-        format!("apiVersion: v1\nkind: Secret\nmetadata: {{ name: worker-secret, namespace: shop }}\n{data}\n")
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{ name: worker-secret, namespace: shop }}\n{data}\n"
+        )
     };
     vec![
         secret(&format!("data: {{ clientSecret: {MISTYPED}! }}")),
         secret(&format!("data: [{MISTYPED}]")),
         secret(&format!("data: {{ clientSecret: \"{MISTYPED} }}")),
-        secret(&format!("data:\n  clientSecret: {MISTYPED}\n clientSecret: {MISTYPED}: {MISTYPED}")),
-        secret(&format!("data: {{ clientSecret: {MISTYPED}, clientSecret: {MISTYPED} }}")),
+        secret(&format!(
+            "data:\n  clientSecret: {MISTYPED}\n clientSecret: {MISTYPED}: {MISTYPED}"
+        )),
+        secret(&format!(
+            "data: {{ clientSecret: {MISTYPED}, clientSecret: {MISTYPED} }}"
+        )),
         secret(&format!("stringData: {{ clientSecret: &a [{MISTYPED}] }}")),
         format!("apiVersion: v1\nkind: {{ a: {MISTYPED} }}\n"),
         // A password in the place of the reference to its Secret.
@@ -186,16 +228,32 @@ fn mistyped() -> Vec<String> {
 async fn until(watch: &mut Watch, ip: &str, status: u16) {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while watch.ask(ip, "resource=https://storage.azure.com").await != status {
-        assert!(std::time::Instant::now() < deadline, "{ip} never gets {status}");
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{ip} never gets {status}"
+        );
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_shows_while_plugins_fail() {
-    for mode in ["huge", "babble", "panic", "stolen-handle", "past-expiry", "sign"] {
-        let credential = with(guest(CREDENTIAL, json!({"mode": mode})), json!({"grants": {"clock": true}}));
-        let policy = with(guest(POLICY, json!({"mode": "flood", "lines": 500})), json!({"name": "noisy", "grants": {"clock": true}}));
+    for mode in [
+        "huge",
+        "babble",
+        "panic",
+        "stolen-handle",
+        "past-expiry",
+        "sign",
+    ] {
+        let credential = with(
+            guest(CREDENTIAL, json!({"mode": mode})),
+            json!({"grants": {"clock": true}}),
+        );
+        let policy = with(
+            guest(POLICY, json!({"mode": "flood", "lines": 500})),
+            json!({"name": "noisy", "grants": {"clock": true}}),
+        );
         let mut watch = Watch::start(&Chain::built_in().first(policy).credential(credential)).await;
         watch.everybody_asks(&vault()).await;
         if mode == "huge" {
@@ -207,13 +265,25 @@ async fn no_secret_shows_while_plugins_fail() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_plugin_logs_is_bounded_and_under_its_name() {
-    let policy = with(guest(POLICY, json!({"mode": "flood", "lines": 500})), json!({"grants": {"clock": true}}));
+    let policy = with(
+        guest(POLICY, json!({"mode": "flood", "lines": 500})),
+        json!({"grants": {"clock": true}}),
+    );
     let running = Running::start(&Chain::built_in().first(policy), &[]).await;
     assert_eq!(running.token(WEB, &vault()).await.status, 200);
-    running.logged("further lines of this call were dropped").await;
+    running
+        .logged("further lines of this call were dropped")
+        .await;
     let log = running.log();
-    let flooded: Vec<&str> = log.lines().filter(|line| line.contains("xxxxxxxx")).collect();
+    let flooded: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("xxxxxxxx"))
+        .collect();
     assert!((1..=64).contains(&flooded.len()), "{} lines", flooded.len());
-    assert!(flooded.iter().all(|line| line.contains("guest") && line.len() < 1500));
+    assert!(
+        flooded
+            .iter()
+            .all(|line| line.contains("guest") && line.len() < 1500)
+    );
     assert!(log.len() < 64 * 1024, "{} bytes", log.len());
 }

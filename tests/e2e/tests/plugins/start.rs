@@ -23,7 +23,10 @@ async fn expect(chain: Chain, words: &[&str]) {
 }
 
 fn policy(mode: &str) -> Value {
-    with(guest(POLICY, json!({"mode": mode})), json!({"grants": {"clock": true}}))
+    with(
+        guest(POLICY, json!({"mode": mode})),
+        json!({"grants": {"clock": true}}),
+    )
 }
 
 fn built_in(name: &str, settings: Value) -> Value {
@@ -33,32 +36,69 @@ fn built_in(name: &str, settings: Value) -> Value {
 #[tokio::test]
 async fn a_policy_that_fails_over_its_settings_is_refused() {
     let first = |mode| Chain::built_in().first(policy(mode));
-    expect(first("loop-in-configure"), &["plugin guest", "did not answer within 100ms", "limits.call"]).await;
-    expect(first("panic-in-configure"), &["plugin guest", "crashed", "report it to its author"]).await;
-    let problems = ["plugin guest", "refuses its settings", "/mode: refused", "/a~1b: refused too"];
+    expect(
+        first("loop-in-configure"),
+        &["plugin guest", "did not answer within 100ms", "limits.call"],
+    )
+    .await;
+    expect(
+        first("panic-in-configure"),
+        &["plugin guest", "crashed", "report it to its author"],
+    )
+    .await;
+    let problems = [
+        "plugin guest",
+        "refuses its settings",
+        "/mode: refused",
+        "/a~1b: refused too",
+    ];
     expect(first("refuse-settings"), &problems).await;
 }
 
 #[tokio::test]
 async fn settings_of_built_in_plugins_are_refused_with_place_and_nearest_word() {
-    let cache = built_in("token-cache", json!({"resources": [{"resource": "a"}, {"resource": "b", "skpi": true}]}));
+    let cache = built_in(
+        "token-cache",
+        json!({"resources": [{"resource": "a"}, {"resource": "b", "skpi": true}]}),
+    );
     let words = ["plugin mine", "/resources/1/skpi", "the nearest is `skip`"];
     expect(Chain::built_in().cache(cache), &words).await;
     let matcher = built_in("exception-matcher", json!({"allowedClientIds": ["my-app"]}));
-    expect(Chain::built_in().first(matcher), &["plugin mine", "/allowedClientIds/0", "expected a GUID"]).await;
+    expect(
+        Chain::built_in().first(matcher),
+        &["plugin mine", "/allowedClientIds/0", "expected a GUID"],
+    )
+    .await;
     let auth = with(
-        built_in("certificate-auth", json!({"endpoint": "v3", "clockSkewSeconds": 4000})),
+        built_in(
+            "certificate-auth",
+            json!({"endpoint": "v3", "clockSkewSeconds": 4000}),
+        ),
         json!({"grants": {"clock": true}}),
     );
-    let words = ["plugin mine", "/endpoint", "`v1`, `v2`", "/clockSkewSeconds", "from 0 to 300"];
+    let words = [
+        "plugin mine",
+        "/endpoint",
+        "`v1`, `v2`",
+        "/clockSkewSeconds",
+        "from 0 to 300",
+    ];
     expect(Chain::built_in().credential(auth), &words).await;
 }
 
 #[tokio::test]
 async fn a_component_of_another_kind_or_version_is_refused() {
-    let words = ["plugin guest", "it is a cache plugin", "list it under `cache`"];
+    let words = [
+        "plugin guest",
+        "it is a cache plugin",
+        "list it under `cache`",
+    ];
     expect(Chain::built_in().first(guest(CACHE, json!({}))), &words).await;
-    let words = ["plugin guest", "it is a policy plugin", "list it under `policy`"];
+    let words = [
+        "plugin guest",
+        "it is a policy plugin",
+        "list it under `policy`",
+    ];
     expect(Chain::built_in().credential(policy("pass")), &words).await;
     expect(Chain::built_in().cache(policy("pass")), &words).await;
     let words = ["plugin guest", "@0.2.0", "0.1.0", "upgrade podgate"];
@@ -67,21 +107,49 @@ async fn a_component_of_another_kind_or_version_is_refused() {
 
 #[tokio::test]
 async fn a_component_that_wants_more_than_it_may_have_is_refused() {
-    let words = ["plugin guest", "podgate:types/http", "a policy plugin can never have"];
+    let words = [
+        "plugin guest",
+        "podgate:types/http",
+        "a policy plugin can never have",
+    ];
     expect(Chain::built_in().first(guest(GREEDY, json!({}))), &words).await;
-    let words = ["plugin guest", "podgate:types/clock", "needs the grant `clock`"];
+    let words = [
+        "plugin guest",
+        "podgate:types/clock",
+        "needs the grant `clock`",
+    ];
     expect(Chain::built_in().first(guest(POLICY, json!({}))), &words).await;
-    expect(Chain::built_in().credential(guest(CREDENTIAL, json!({}))), &words).await;
-    let everywhere = with(guest(CREDENTIAL, json!({})), json!({"grants": {"clock": true, "http": ["*"]}}));
-    expect(Chain::built_in().credential(everywhere), &["plugin guest", "grants.http", "`*` is not a host"]).await;
+    expect(
+        Chain::built_in().credential(guest(CREDENTIAL, json!({}))),
+        &words,
+    )
+    .await;
+    let everywhere = with(
+        guest(CREDENTIAL, json!({})),
+        json!({"grants": {"clock": true, "http": ["*"]}}),
+    );
+    expect(
+        Chain::built_in().credential(everywhere),
+        &["plugin guest", "grants.http", "`*` is not a host"],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn limits_without_sense_are_refused_by_their_key() {
-    let limited = |limits: Value| Chain::built_in().first(with(policy("pass"), json!({"limits": limits})));
-    expect(limited(json!({"memoryMiB": 100_000})), &["plugin guest", "limits.memoryMiB", "at most 512"]).await;
+    let limited =
+        |limits: Value| Chain::built_in().first(with(policy("pass"), json!({"limits": limits})));
+    expect(
+        limited(json!({"memoryMiB": 100_000})),
+        &["plugin guest", "limits.memoryMiB", "at most 512"],
+    )
+    .await;
     expect(limited(json!({"call": "0s"})), &["limits.call"]).await;
-    expect(limited(json!({"memoryMiB": 0})), &["plugin guest", "more than its 0 bytes", "limits.memoryMiB"]).await;
+    expect(
+        limited(json!({"memoryMiB": 0})),
+        &["plugin guest", "more than its 0 bytes", "limits.memoryMiB"],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -90,18 +158,38 @@ async fn a_component_that_is_not_the_one_that_was_meant_is_refused() {
     let mut swapped = policy("pass");
     swapped["component"]["sha256"] = json!(other);
     let found = guests::sha256(&guests::path(POLICY));
-    expect(Chain::built_in().first(swapped), &["plugin guest", &other, &found, "put its digest"]).await;
+    expect(
+        Chain::built_in().first(swapped),
+        &["plugin guest", &other, &found, "put its digest"],
+    )
+    .await;
 
     let mut missing = policy("pass");
     missing["component"]["file"] = json!("/nowhere/guest.wasm");
-    expect(Chain::built_in().first(missing), &["plugin guest", "/nowhere/guest.wasm", "No such file"]).await;
+    expect(
+        Chain::built_in().first(missing),
+        &["plugin guest", "/nowhere/guest.wasm", "No such file"],
+    )
+    .await;
 
     let mut undigested = policy("pass");
     undigested["component"] = json!({"file": guests::path(POLICY)});
-    expect(Chain::built_in().first(undigested), &["guest", "component.sha256 is missing", "sha256sum"]).await;
+    expect(
+        Chain::built_in().first(undigested),
+        &["guest", "component.sha256 is missing", "sha256sum"],
+    )
+    .await;
 
-    let words = ["plugin mine", "no built-in component certificate-oath", "certificate-auth"];
-    expect(Chain::built_in().credential(built_in("certificate-oath", json!({}))), &words).await;
+    let words = [
+        "plugin mine",
+        "no built-in component certificate-oath",
+        "certificate-auth",
+    ];
+    expect(
+        Chain::built_in().credential(built_in("certificate-oath", json!({}))),
+        &words,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -114,17 +202,28 @@ async fn what_is_no_component_is_refused_as_what_it_is() {
     ] {
         let file = folder.path().join("other.wasm");
         std::fs::write(&file, bytes).unwrap();
-        let other = json!({"name": "guest", "component": {"file": file, "sha256": guests::sha256(&file)}});
-        expect(Chain::built_in().first(other), &["plugin guest", words, "cargo"]).await;
+        let other =
+            json!({"name": "guest", "component": {"file": file, "sha256": guests::sha256(&file)}});
+        expect(
+            Chain::built_in().first(other),
+            &["plugin guest", words, "cargo"],
+        )
+        .await;
     }
 }
 
 #[tokio::test]
 async fn a_plugins_file_that_cannot_be_read_is_refused_with_the_place() {
     for (text, words) in [
-        ("policy:\n  - name: a\n    component: { builtin: exception-matcher }\n    grant: {}\n", "did you mean `grants`"),
+        (
+            "policy:\n  - name: a\n    component: { builtin: exception-matcher }\n    grant: {}\n",
+            "did you mean `grants`",
+        ),
         ("policy: [", "plugins file"),
-        ("credential:\n  - { name: a, component: { builtin: certificate-auth }, onFailure: skip }\n", "policies only"),
+        (
+            "credential:\n  - { name: a, component: { builtin: certificate-auth }, onFailure: skip }\n",
+            "policies only",
+        ),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let flags = flags(folder.path(), text);
@@ -136,5 +235,8 @@ async fn a_plugins_file_that_cannot_be_read_is_refused_with_the_place() {
     let missing = ["--plugins=/nowhere/plugins.yaml"];
     let started = Stage::start(demo::directory().unwrap(), &missing, demo::lay_out).await;
     let error = format!("{:#}", started.err().expect("it must not start"));
-    assert!(error.contains("/nowhere/plugins.yaml") && error.contains("No such file"), "{error}");
+    assert!(
+        error.contains("/nowhere/plugins.yaml") && error.contains("No such file"),
+        "{error}"
+    );
 }
