@@ -103,13 +103,16 @@ impl TokenSource for Credentials {
                 Way::Secret(principal) => {
                     let tenant = wanted.tenant.as_ref().unwrap_or(&principal.tenant);
                     let secret = needed(secret.as_ref())?;
-                    self.secrets
+                    let fetched = self
+                        .secrets
                         .fetch(principal, tenant, secret, resource)
-                        .await
+                        .await;
+                    fetched.map_err(not_the_pods_fault)
                 }
                 Way::Certificate(principal) => {
                     let secret = needed(secret.as_ref())?;
-                    self.certificates.fetch(principal, secret, resource).await
+                    let fetched = self.certificates.fetch(principal, secret, resource).await;
+                    fetched.map_err(not_the_pods_fault)
                 }
             },
         }
@@ -127,6 +130,23 @@ fn refused(description: impl Into<String>) -> Failure {
         error: "invalid_client".to_owned(),
         description: description.into(),
         stale_credential: false,
+    }
+}
+
+/// What Entra ID calls an invalid request is one of this gateway's making, by an AzureIdentity: no pod can
+/// mend it by asking otherwise.
+fn not_the_pods_fault(failure: Failure) -> Failure {
+    match failure {
+        Failure::Refused {
+            error,
+            description,
+            stale_credential,
+        } if error == "invalid_request" => Failure::Refused {
+            error: "invalid_client".to_owned(),
+            description,
+            stale_credential,
+        },
+        other => other,
     }
 }
 

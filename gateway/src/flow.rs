@@ -57,6 +57,10 @@ pub struct Flow {
     pub metrics: Arc<Metrics>,
 }
 
+/// The whole of a request: its waits for a pod, an assignment and an authority add up to no more. Shorter
+/// than any SDK's own deadline, and than the drain at shutdown.
+const DEADLINE: Duration = Duration::from_secs(24);
+
 impl Flow {
     /// Answers one request of the connection that `peer` made. Never fails: a refusal is an answer.
     pub async fn serve<B>(&self, peer: IpAddr, request: &Request<B>) -> Reply {
@@ -77,10 +81,14 @@ impl Flow {
     ) -> Result<Reply, Refusal> {
         let path = imds::target(request)?;
         record.route(Route::of(&path));
-        match imds::parse(request, path, &self.rules)? {
-            Question::Token(question) => self.token(peer, &question, record).await,
-            Question::Metadata(question) => self.metadata(peer, &question, record).await,
-        }
+        let answer = async {
+            match imds::parse(request, path, &self.rules)? {
+                Question::Token(question) => self.token(peer, &question, record).await,
+                Question::Metadata(question) => self.metadata(peer, &question, record).await,
+            }
+        };
+        let answered = tokio::time::timeout(DEADLINE, answer).await;
+        answered.unwrap_or(Err(Refusal::Deadline(DEADLINE)))
     }
 
     /// A token of an identity that is bound to the pod at the moment the reply is written, or none.
@@ -119,6 +127,7 @@ impl Flow {
             .recall(&self.world, &policies, peer, question)
         {
             record.token(&decision.pod, question);
+            record.repeated();
             return Ok(decision);
         }
         let stamp = self.world.stamp();
@@ -146,16 +155,23 @@ impl Flow {
         question: &TokenQuestion,
         assignments: impl Iterator<Item = &'a Assignment>,
     ) -> Result<(&'a Assignment, Arc<Held>), Refusal> {
+        let mut failed = None;
         for assignment in assignments {
-            let held = self.tokens.get(request(pod, question, assignment)).await?;
-            if is_meant(&question.selector, assignment, &held) {
-                return Ok((assignment, held));
+            match self.tokens.get(request(pod, question, assignment)).await {
+                Ok(held) if is_meant(&question.selector, assignment, &held) => {
+                    return Ok((assignment, held));
+                }
+                Ok(_) => {}
+                // Another identity may still be the one: a broken one harms only itself.
+                Err(refusal) => failed = failed.or(Some(refusal)),
             }
         }
-        Err(Refusal::NoIdentity(format!(
-            "none of the identities bound to pod {} has the object id that was asked for",
-            pod.pod().object
-        )))
+        Err(failed.unwrap_or_else(|| {
+            Refusal::NoIdentity(format!(
+                "none of the identities bound to pod {} has the object id that was asked for",
+                pod.pod().object
+            ))
+        }))
     }
 
     /// The tokens of a service principal's auxiliary tenants.
@@ -214,6 +230,7 @@ impl Flow {
     ) -> Result<Reply, Refusal> {
         let pod = pod::resolve(&self.world, peer, Instant::now() + self.pod_wait).await?;
         record.pod(&pod);
+        self.tokens.admit(&pod)?;
         let mut query = Vec::with_capacity(2);
         query.extend(
             question

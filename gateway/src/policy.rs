@@ -14,7 +14,7 @@ use crate::imds::TokenQuestion;
 use crate::metrics::Metrics;
 use crate::pod::ResolvedPod;
 use crate::refusal::Refusal;
-use crate::world::{Exceptions, World};
+use crate::world::{Exceptions, PodUid, World};
 
 mod memo;
 mod suspension;
@@ -119,7 +119,7 @@ impl Chain {
             match verdict.unwrap_or(Verdict::Pass) {
                 Verdict::Pass => {}
                 Verdict::Bypass => {
-                    allowed = Allowed::Node;
+                    allowed = bypass(allowed, link)?;
                     break;
                 }
                 Verdict::Deny(reason) => return Err(denied(link, reason)),
@@ -141,7 +141,9 @@ impl Chain {
         if let Some(verdict) = remembered.and_then(|memo| memo.get(pod, question, exceptions)) {
             return Ok(Some(verdict));
         }
-        let asked = link.ask(&to_host(pod, question, exceptions)).await;
+        let asked = link
+            .ask(pod.uid(), &to_host(pod, question, exceptions))
+            .await;
         self.metrics.plugin_call(link.name(), "policy", &asked);
         match (asked, link.on_failure) {
             (Ok(verdict), _) => {
@@ -167,11 +169,6 @@ impl Chain {
     pub fn is_pure(&self) -> bool {
         self.links.iter().all(|link| link.memo.is_some())
     }
-
-    /// The plugins' names, in order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.links.iter().map(Link::name)
-    }
 }
 
 // === impl Link ===
@@ -181,10 +178,10 @@ impl Link {
         self.plugin.name()
     }
 
-    async fn ask(&self, question: &PolicyQuestion) -> Result<Verdict, PluginError> {
-        self.suspension.check(self.name())?;
+    async fn ask(&self, pod: &PodUid, question: &PolicyQuestion) -> Result<Verdict, PluginError> {
+        self.suspension.check(self.name(), pod)?;
         let asked = self.plugin.decide(question).await;
-        self.suspension.record(&asked);
+        self.suspension.record(pod, &asked);
         asked
     }
 }
@@ -202,6 +199,17 @@ fn denied(link: &Link, reason: String) -> Refusal {
     Refusal::Denied {
         plugin: link.name().to_owned(),
         reason,
+    }
+}
+
+/// What an earlier plugin narrowed, a later one cannot widen to everything the node has.
+fn bypass(allowed: Allowed, link: &Link) -> Result<Allowed, Refusal> {
+    match allowed {
+        Allowed::Bound | Allowed::Node => Ok(Allowed::Node),
+        Allowed::Restricted(_) => Err(denied(
+            link,
+            "it lets the pod through to the node's identities, which an earlier policy's restriction rules out".into(),
+        )),
     }
 }
 

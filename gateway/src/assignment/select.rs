@@ -12,6 +12,8 @@ use crate::world::{Candidate, Identity, Index, Pod, Way};
 
 /// Identities that one request by object id may try. Each costs a token of its own.
 const MAX_TRIED: usize = 8;
+/// Problems that one refusal names.
+const MAX_PROBLEMS: usize = 3;
 
 /// What the state of now says.
 #[derive(Clone, Debug)]
@@ -51,93 +53,128 @@ pub fn select(
     options.retain(|option| permits(allowed, &option.identity));
     options.retain(|option| could_be(selector, &option.identity));
     if options.is_empty() {
-        return Selection::Refused(nothing(index, pod, selector, problems));
+        return Selection::Refused(nothing(index, pod, selector, &problems));
+    }
+    options.sort_by_key(|option| (-option.weight, option.identity.object.clone()));
+    options.dedup_by(|a, b| a.identity == b.identity);
+    let unnamed = *selector == Selector::Unspecified && options.len() > 1;
+    match (unnamed, rules.default_identity) {
+        (true, DefaultIdentity::Refuse) => return Selection::Refused(several(&options)),
+        // The first stays the first while it is on its way: no pod gets one identity today and another tomorrow.
+        (true, DefaultIdentity::First) => options.truncate(1),
+        (false, _) => {}
     }
     let (ready, pending): (Vec<_>, Vec<_>) = options.into_iter().partition(|option| option.ready);
-    if ready.is_empty() {
-        return Selection::Pending(waiting(pod, &pending));
+    match ready.is_empty() {
+        true => Selection::Pending(waiting(pod, &pending)),
+        false => choose(index, ready, selector),
     }
-    choose(index, ready, &pending, selector, rules)
 }
 
 /// The binding alone decides.
-fn managed(index: &Index, pod: &Pod, rules: &Rules) -> (Vec<Choice>, Vec<String>) {
-    let mut options = Vec::new();
-    let mut problems = Vec::new();
+fn managed(index: &Index, pod: &Pod, rules: &Rules) -> (Vec<Choice>, Problems) {
+    let mut choices = Vec::new();
+    let mut problems = Problems::default();
     for candidate in index.candidates(pod) {
+        let weight = candidate.binding.weight;
         match usable(candidate, pod, rules) {
-            Ok(mut option) => {
-                option.ready = true;
-                options.push(option);
-            }
-            Err(problem) => problems.push(problem),
+            Ok(identity) => choices.push(Choice {
+                identity,
+                weight,
+                ready: true,
+            }),
+            Err(problem) => problems.add(problem),
         }
     }
-    (options, problems)
+    (choices, problems)
 }
 
-/// The controller's records decide; bindings without one yet are on their way.
-fn standard(index: &Index, pod: &Pod, rules: &Rules) -> (Vec<Choice>, Vec<String>) {
-    let (mut options, problems) = managed(index, pod, rules);
-    for option in &mut options {
-        option.ready = false;
-    }
-    for assigned in index.assigned(&pod.object) {
-        let identity = &assigned.identity;
-        if !same_namespace(identity, pod, rules) {
-            continue;
-        }
-        let known = options
-            .iter_mut()
-            .find(|option| option.identity.object == identity.object);
-        match known {
-            // What the node holds is what the record says, which may lag behind an edited identity.
-            Some(option) if assigned.is_assigned() => {
-                option.identity = Arc::clone(identity);
-                option.ready = true;
-            }
-            Some(_) => {}
-            None if assigned.is_assigned() || assigned.is_on_its_way() => options.push(Choice {
-                identity: Arc::clone(identity),
-                weight: 0,
-                ready: assigned.is_assigned(),
-            }),
-            None => {}
+/// The bindings say which, the controller's records say whether the node holds it yet. A record without a
+/// binding gives nothing: the binding is gone, and the controller is only slower.
+fn standard(index: &Index, pod: &Pod, rules: &Rules) -> (Vec<Choice>, Problems) {
+    let (mut choices, problems) = managed(index, pod, rules);
+    for choice in &mut choices {
+        let record = index
+            .assigned(&pod.object)
+            .find(|record| record.identity.object == choice.identity.object);
+        choice.ready = record.is_some_and(|record| record.is_assigned());
+        // What the node holds is what the record says, which may lag behind an edited identity.
+        if let Some(record) = record.filter(|record| record.is_assigned()) {
+            choice.identity = Arc::clone(&record.identity);
         }
     }
-    (options, problems)
+    (choices, problems)
+}
+
+/// Why a binding gives nothing.
+pub(crate) enum Unusable {
+    /// It, or its identity, is broken: the pod's own namespace can mend it.
+    Broken(String),
+    /// It is of another namespace, whose names are none of the pod's business.
+    Foreign,
 }
 
 /// A candidate that keeps the namespace rules and whose identity exists and is well-formed.
-fn usable(candidate: Candidate, pod: &Pod, rules: &Rules) -> Result<Choice, String> {
-    let binding = &candidate.binding.object;
+pub(crate) fn usable(
+    candidate: Candidate,
+    pod: &Pod,
+    rules: &Rules,
+) -> Result<Arc<Identity>, Unusable> {
+    let binding = &candidate.binding;
+    if !may_cross(rules) && binding.object.namespace != pod.object.namespace {
+        return Err(Unusable::Foreign);
+    }
     let identity = match candidate.identity {
         Some(Ok(identity)) => identity,
-        Some(Err(invalid)) => return Err(invalid.to_string()),
+        Some(Err(invalid)) => return Err(Unusable::Broken(invalid.to_string())),
         None => {
-            return Err(format!(
-                "AzureIdentityBinding {binding} names AzureIdentity {}, which does not exist in its namespace",
-                candidate.binding.identity
-            ));
+            return Err(Unusable::Broken(format!(
+                "AzureIdentityBinding {} names AzureIdentity {}, which does not exist in its namespace",
+                binding.object, binding.identity
+            )));
         }
     };
-    if !same_namespace(&identity, pod, rules) {
-        return Err(format!(
-            "AzureIdentityBinding {binding} is of another namespace than the pod; move it and its \
-             identity, or allow that with --forceNamespaced=false"
-        ));
+    match same_namespace(&identity, pod, rules) {
+        true => Ok(identity),
+        false => Err(Unusable::Foreign),
     }
-    Ok(Choice {
-        identity,
-        weight: candidate.binding.weight,
-        ready: false,
-    })
+}
+
+/// What was wrong with the bindings that select a pod.
+#[derive(Default)]
+struct Problems {
+    broken: Vec<String>,
+    foreign: usize,
+}
+
+impl Problems {
+    fn add(&mut self, problem: Unusable) {
+        match problem {
+            Unusable::Broken(text) => self.broken.push(text),
+            Unusable::Foreign => self.foreign += 1,
+        }
+    }
+
+    /// The first few, in a sentence; nothing where there are none.
+    fn sentence(&self) -> String {
+        let mut parts: Vec<String> = self.broken.iter().take(MAX_PROBLEMS).cloned().collect();
+        if self.foreign > 0 {
+            parts.push(format!(
+                "{} bindings of other namespaces have the selector as well, and count only with --forceNamespaced=false",
+                self.foreign
+            ));
+        }
+        parts.join("; ")
+    }
+}
+
+fn may_cross(rules: &Rules) -> bool {
+    !rules.namespaced && rules.mode == Mode::Standard
 }
 
 /// A binding stands in its identity's namespace, so comparing the identity's is enough.
 fn same_namespace(identity: &Identity, pod: &Pod, rules: &Rules) -> bool {
-    let forced = rules.namespaced || rules.mode == Mode::Managed || identity.namespaced;
-    !forced || identity.object.namespace == pod.object.namespace
+    (may_cross(rules) && !identity.namespaced) || identity.object.namespace == pod.object.namespace
 }
 
 fn permits(allowed: &Allowed, identity: &Identity) -> bool {
@@ -159,21 +196,9 @@ fn could_be(selector: &Selector, identity: &Identity) -> bool {
     }
 }
 
-fn choose(
-    index: &Index,
-    mut ready: Vec<Choice>,
-    pending: &[Choice],
-    selector: &Selector,
-    rules: &Rules,
-) -> Selection {
-    ready.sort_by_key(|option| (-option.weight, option.identity.object.clone()));
-    ready.dedup_by(|a, b| a.identity == b.identity);
+fn choose(index: &Index, ready: Vec<Choice>, selector: &Selector) -> Selection {
     let count = match selector {
         Selector::ObjectId(_) => ready.len().min(MAX_TRIED),
-        Selector::Unspecified if ready.len() + pending.len() > 1 => match rules.default_identity {
-            DefaultIdentity::First => 1,
-            DefaultIdentity::Refuse => return Selection::Refused(several(&ready, pending)),
-        },
         _ => 1,
     };
     let assigned: Result<Vec<_>, _> = ready
@@ -199,11 +224,10 @@ fn with_secret(index: &Index, identity: Arc<Identity>) -> Result<Assignment, Ref
     Ok(Assignment::bound(identity, secret))
 }
 
-fn several(ready: &[Choice], pending: &[Choice]) -> Refusal {
-    let mut names: Vec<String> = ready
+fn several(choices: &[Choice]) -> Refusal {
+    let mut names: Vec<String> = choices
         .iter()
-        .chain(pending)
-        .map(|option| option.identity.object.to_string())
+        .map(|choice| choice.identity.object.to_string())
         .collect();
     names.sort();
     Refusal::SeveralIdentities(format!("this pod is bound to {}", names.join(", ")))
@@ -223,32 +247,40 @@ fn waiting(pod: &Pod, pending: &[Choice]) -> String {
 }
 
 /// Why a pod has nothing that fits: the first stage that left nothing over.
-fn nothing(index: &Index, pod: &Pod, selector: &Selector, problems: Vec<String>) -> Refusal {
-    let Some(label) = pod
-        .labels
-        .get(BINDING_LABEL)
-        .filter(|label| !label.is_empty())
-    else {
+fn nothing(index: &Index, pod: &Pod, selector: &Selector, problems: &Problems) -> Refusal {
+    let name = &pod.object;
+    let label = pod.labels.get(BINDING_LABEL);
+    let Some(label) = label.filter(|label| !label.is_empty()) else {
         return Refusal::NoIdentity(format!(
-            "pod {} has no label {BINDING_LABEL}; set it to the selector of an AzureIdentityBinding",
-            pod.object
+            "pod {name} has no label {BINDING_LABEL}; set it to the selector of an AzureIdentityBinding"
         ));
     };
-    let candidates = index.candidates(pod).len();
-    if candidates == 0 {
-        return Refusal::NoIdentity(format!(
-            "no AzureIdentityBinding has the selector {label} that pod {} carries in its label {BINDING_LABEL}",
-            pod.object
+    let (candidates, sentence) = (index.candidates(pod).len(), problems.sentence());
+    if candidates == problems.foreign {
+        return Refusal::NoIdentity(join(
+            &format!(
+                "no AzureIdentityBinding of namespace {} has the selector {label} that pod {name} carries in \
+                 its label {BINDING_LABEL}",
+                name.namespace
+            ),
+            &sentence,
         ));
     }
-    if problems.len() == candidates {
-        return Refusal::Misconfigured(problems.join("; "));
+    if candidates == problems.foreign + problems.broken.len() {
+        return Refusal::Misconfigured(sentence);
     }
-    Refusal::NoIdentity(format!(
-        "none of the identities bound to pod {} is {}",
-        pod.object,
+    let none = format!(
+        "none of the identities bound to pod {name} is {}",
         asked(selector)
-    ))
+    );
+    Refusal::NoIdentity(join(&none, &sentence))
+}
+
+fn join(first: &str, second: &str) -> String {
+    match second {
+        "" => first.to_owned(),
+        second => format!("{first}; {second}"),
+    }
 }
 
 fn asked(selector: &Selector) -> String {

@@ -188,7 +188,7 @@ async fn what_no_binding_gives_is_refused_at_once_with_the_reason() {
     for (fixture, reason) in [
         (
             Fixture::new(),
-            "no AzureIdentityBinding has the selector web",
+            "no AzureIdentityBinding of namespace default has the selector web",
         ),
         (
             two(),
@@ -287,7 +287,9 @@ async fn standard_mode_gives_up_at_its_deadline_with_a_reason_to_retry() {
 
 #[tokio::test(start_paused = true)]
 async fn records_of_an_old_controller_have_no_state_and_count() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new()
+        .identity("default", "web", WEB)
+        .binding("default", "b", "web");
     fixture.assigned("web", WEB, "");
     assert_eq!(
         fixture.find("", &rules(Mode::Standard)).await.unwrap(),
@@ -361,4 +363,46 @@ async fn an_exception_that_goes_during_the_upstream_call_takes_the_nodes_token_w
         again(judged(Allowed::Bound)),
         Err(Refusal::NoIdentity(_))
     ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_whose_binding_is_gone_gives_nothing() {
+    let fixture = Fixture::new();
+    fixture.assigned("web", WEB, "Assigned");
+    let refused = fixture.find("", &rules(Mode::Standard)).await.unwrap_err();
+    assert!(matches!(refused, Refusal::NoIdentity(_)), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_identity_stays_the_first_while_it_is_on_its_way() {
+    let fixture = two();
+    fixture.assigned("web", WEB, "Assigned");
+    let mut rules = rules(Mode::Standard);
+    rules.default_identity = DefaultIdentity::First;
+    assert!(
+        matches!(
+            fixture.find("", &rules).await,
+            Err(Refusal::NotAssignedYet(_))
+        ),
+        "default/data is the first"
+    );
+    fixture.assigned("data", DATA, "Assigned");
+    assert_eq!(fixture.find("", &rules).await.unwrap(), ["default/data"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_of_other_namespaces_are_not_told() {
+    let fixture =
+        Fixture::new()
+            .identity("secret-team", "web", WEB)
+            .binding("secret-team", "b", "web");
+    let refused = fixture
+        .find("", &rules(Mode::Managed))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        !refused.contains("secret-team") && refused.contains("1 bindings of other namespaces"),
+        "{refused}"
+    );
 }

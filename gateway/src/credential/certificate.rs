@@ -19,6 +19,9 @@ use crate::world::{ObjectRef, SecretData, ServicePrincipal};
 /// Parsed keys that are kept: one per certificate identity of a node's pods, and room.
 const MAX_KEYS: usize = 256;
 
+/// The last second of the year 9999: a later end is none.
+const LATEST: u64 = 253_402_300_799;
+
 /// Gets tokens with certificates.
 pub struct Certificates {
     plugin: Option<Arc<dyn Credential>>,
@@ -51,6 +54,14 @@ impl Certificates {
         self.metrics
             .plugin_call(plugin.name(), "credential", &asked);
         match asked {
+            Ok(Ok(token)) if token.expires_on > LATEST => Err(Failure::Unavailable {
+                description: format!(
+                    "credential plugin {} answered with a token that never ends",
+                    plugin.name()
+                ),
+                retry_after: None,
+                throttled: false,
+            }),
             Ok(Ok(token)) => Ok(Token {
                 access_token: token.access_token.secret().to_owned().into(),
                 token_type: token.token_type,

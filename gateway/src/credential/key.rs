@@ -53,6 +53,11 @@ pub enum KeyError {
     /// Not a PEM file that can be read.
     #[error("the PEM file cannot be read: {0}")]
     Pem(String),
+    /// A private key that needs a password of its own.
+    #[error(
+        "its private key is encrypted; decrypt it with `openssl pkcs8 -in FILE -out key.pem`, or give a PFX and its password"
+    )]
+    Encrypted,
     /// No private key.
     #[error("there is no private key in it; export it with its key")]
     NoKey,
@@ -92,7 +97,10 @@ impl CertificateKey {
         if file.len() > MAX_FILE {
             return Err(KeyError::TooLong(file.len()));
         }
-        let parts = match file.trim_ascii_start().starts_with(b"-----BEGIN") {
+        // DER begins with a SEQUENCE; `openssl pkcs12 -nodes` writes lines before the first block.
+        let pem = !file.starts_with(&[0x30]) && contains(file, b"-----BEGIN ");
+        let parts = match pem {
+            true if contains(file, b"ENCRYPTED") => return Err(KeyError::Encrypted),
             true => pem::read(file)?,
             false => pfx::read(file, password)?,
         };
@@ -154,6 +162,10 @@ impl SigningKey for CertificateKey {
     fn chain(&self) -> Vec<Vec<u8>> {
         self.chain.clone()
     }
+}
+
+fn contains(bytes: &[u8], words: &[u8]) -> bool {
+    bytes.windows(words.len()).any(|window| window == words)
 }
 
 fn thumbprint<const N: usize>(

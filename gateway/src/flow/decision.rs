@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dashmap::DashMap;
 
@@ -27,7 +28,11 @@ pub(super) struct Decision {
 /// chain, so it holds exactly as long as the world's stamp and the chain are the same; a chain with a
 /// plugin that looks at the clock is not remembered at all.
 #[derive(Default)]
-pub struct Decisions(DashMap<(IpAddr, TokenQuestion), (Arc<Chain>, Arc<Decision>)>);
+pub struct Decisions {
+    decisions: DashMap<(IpAddr, TokenQuestion), (Arc<Chain>, Arc<Decision>)>,
+    /// The world's stamp that they are of. Older ones are dropped all together: they hold Secrets.
+    stamp: AtomicU64,
+}
 
 impl Decisions {
     pub(super) fn recall(
@@ -37,7 +42,7 @@ impl Decisions {
         peer: IpAddr,
         question: &TokenQuestion,
     ) -> Option<Arc<Decision>> {
-        let found = self.0.get(&(peer, question.clone()))?;
+        let found = self.decisions.get(&(peer, question.clone()))?;
         let (chain, decision) = found.value();
         let holds = decision.stamp == world.stamp() && Arc::ptr_eq(chain, policies);
         holds.then(|| Arc::clone(decision))
@@ -52,11 +57,13 @@ impl Decisions {
     ) -> Arc<Decision> {
         let decision = Arc::new(decision);
         if policies.is_pure() {
-            if self.0.len() >= MAX_DECISIONS {
-                self.0.clear();
+            let outdated = self.stamp.swap(decision.stamp, Ordering::Relaxed) != decision.stamp;
+            if outdated || self.decisions.len() >= MAX_DECISIONS {
+                self.decisions.clear();
             }
             let key = (peer, question.clone());
-            self.0.insert(key, (policies, Arc::clone(&decision)));
+            self.decisions
+                .insert(key, (policies, Arc::clone(&decision)));
         }
         decision
     }

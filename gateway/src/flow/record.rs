@@ -1,7 +1,7 @@
 //! One line and one observation per decision.
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
@@ -19,6 +19,8 @@ pub(super) struct Record {
     pod: Option<std::sync::Arc<Pod>>,
     resource: Option<podgate_api::Resource>,
     identity: Option<Assignment>,
+    /// The decision is one of before.
+    repeated: bool,
 }
 
 impl Record {
@@ -29,6 +31,7 @@ impl Record {
             pod: None,
             resource: None,
             identity: None,
+            repeated: false,
         }
     }
 
@@ -45,11 +48,16 @@ impl Record {
         self.resource = Some(question.resource.clone());
     }
 
+    pub(super) fn repeated(&mut self) {
+        self.repeated = true;
+    }
+
     pub(super) fn assignment(&mut self, assignment: &Assignment) {
         self.identity = Some(assignment.clone());
     }
 
-    /// Counts and writes the line: grants at debug (there may be thousands a second), refusals at info.
+    /// Counts and writes the line. A decision that only repeats an earlier one goes to debug: there may be
+    /// thousands a second.
     pub(super) fn finish(
         &self,
         peer: IpAddr,
@@ -75,23 +83,28 @@ impl Record {
         }
     }
 
-    fn granted(&self, peer: IpAddr, status: u16, elapsed: std::time::Duration) {
-        if !tracing::enabled!(tracing::Level::DEBUG) {
-            return;
+    fn granted(&self, peer: IpAddr, status: u16, elapsed: Duration) {
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    %peer,
+                    pod = self.pod_name(),
+                    path = self.route.name(),
+                    resource = self.resource.as_ref().map(|resource| resource.as_str()),
+                    identity = self.identity(),
+                    status,
+                    elapsed_us = elapsed.as_micros(),
+                    "served"
+                )
+            };
         }
-        tracing::debug!(
-            %peer,
-            pod = self.pod_name(),
-            path = self.route.name(),
-            resource = self.resource.as_ref().map(|resource| resource.as_str()),
-            identity = self.identity(),
-            status,
-            elapsed_us = elapsed.as_micros(),
-            "served"
-        );
+        match self.repeated {
+            true => line!(debug),
+            false => line!(info),
+        }
     }
 
-    fn refused(&self, peer: IpAddr, status: u16, refusal: &Refusal, elapsed: std::time::Duration) {
+    fn refused(&self, peer: IpAddr, status: u16, refusal: &Refusal, elapsed: Duration) {
         tracing::info!(
             %peer,
             pod = self.pod_name(),

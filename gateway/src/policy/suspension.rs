@@ -1,11 +1,14 @@
-//! A plugin that fails again and again is not asked for a while, so that it costs its own callers an
-//! answer and nobody any CPU.
+//! A plugin that fails again and again on a pod's requests is not asked for that pod for a while, so that it
+//! costs its callers an answer and nobody any CPU. Other pods' requests go on: one pod that has found a
+//! question the plugin cannot stand must not switch the policy off for all.
 
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use dashmap::DashMap;
 use podgate_plugin_host::{PluginError, Verdict};
 use tokio::time::Instant;
+
+use crate::world::PodUid;
 
 /// Failures in a row before a pause: a single one may be the question's fault.
 const TOLERATED: u32 = 3;
@@ -13,9 +16,11 @@ const TOLERATED: u32 = 3;
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest pause: an operator who mended the plugin's surroundings waits no longer than this.
 const LONGEST: Duration = Duration::from_secs(60);
+/// Pods that are told apart; a node has some hundreds. When it is full it starts anew.
+const MAX_PODS: usize = 1024;
 
-/// How a plugin has done lately.
-pub(super) struct Suspension(Mutex<State>);
+/// How a plugin has done lately, pod by pod.
+pub(super) struct Suspension(DashMap<PodUid, State>);
 
 #[derive(Default)]
 struct State {
@@ -25,26 +30,29 @@ struct State {
 
 impl Suspension {
     pub(super) fn new() -> Self {
-        Self(Mutex::default())
+        Self(DashMap::new())
     }
 
-    /// Fails at once while the plugin is suspended.
-    pub(super) fn check(&self, plugin: &str) -> Result<(), PluginError> {
-        match self.0.lock().until {
+    /// Fails at once while the plugin is suspended for this pod.
+    pub(super) fn check(&self, plugin: &str, pod: &PodUid) -> Result<(), PluginError> {
+        let until = self.0.get(pod).and_then(|state| state.until);
+        match until {
             Some(until) if Instant::now() < until => Err(PluginError::suspended(plugin)),
             _ => Ok(()),
         }
     }
 
-    pub(super) fn record(&self, asked: &Result<Verdict, PluginError>) {
-        let mut state = self.0.lock();
-        match asked {
-            Ok(_) => *state = State::default(),
-            Err(_) => {
-                state.failures = state.failures.saturating_add(1);
-                state.until = pause(state.failures).map(|pause| Instant::now() + pause);
-            }
+    pub(super) fn record(&self, pod: &PodUid, asked: &Result<Verdict, PluginError>) {
+        if asked.is_ok() {
+            self.0.remove(pod);
+            return;
         }
+        if self.0.len() >= MAX_PODS {
+            self.0.clear();
+        }
+        let mut state = self.0.entry(pod.clone()).or_default();
+        state.failures = state.failures.saturating_add(1);
+        state.until = pause(state.failures).map(|pause| Instant::now() + pause);
     }
 }
 

@@ -129,6 +129,14 @@ async fn restrictions_only_ever_narrow() {
 }
 
 #[tokio::test]
+async fn a_bypass_after_a_restriction_is_a_denial() {
+    let restricted = (Told::new(true, || Ok(restrict(&[A]))), OnFailure::Deny);
+    let bypass = (Told::new(true, || Ok(Verdict::Bypass)), OnFailure::Deny);
+    let judged = judge(&[restricted, bypass]).await;
+    assert!(matches!(judged, Err(Refusal::Denied { .. })), "{judged:?}");
+}
+
+#[tokio::test]
 async fn a_plugin_that_fails_denies_unless_its_operator_said_skip() {
     assert!(matches!(
         judge(&[(Told::new(true, broken), OnFailure::Deny)]).await,
@@ -192,7 +200,10 @@ async fn a_plugin_that_keeps_failing_is_left_alone_for_a_while_and_then_tried_ag
         chain.judge(&world, &pod, &question()).await.unwrap_err();
     }
     assert_eq!(told.calls(), 3);
+    let other = resolved("other", "10.0.0.2");
+    chain.judge(&world, &other, &question()).await.unwrap_err();
+    assert_eq!(told.calls(), 4, "another pod is asked for");
     tokio::time::sleep(std::time::Duration::from_millis(1001)).await;
     chain.judge(&world, &pod, &question()).await.unwrap_err();
-    assert_eq!(told.calls(), 4);
+    assert_eq!(told.calls(), 5);
 }

@@ -1,6 +1,7 @@
 //! Standalone mode: a folder of ordinary Kubernetes YAML, watched.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +75,7 @@ impl Folder {
     }
 
     fn sync_file(&mut self, path: &Path, world: &World) {
-        let text = match std::fs::read_to_string(path) {
+        let text = match read(path) {
             Ok(text) => text,
             Err(error) => return self.report(path, &error.to_string()),
         };
@@ -101,12 +102,23 @@ impl Folder {
         }
     }
 
-    /// Removes what no other file holds.
-    fn remove(&self, keys: BTreeSet<ObjectKey>, world: &World) {
+    /// Removes what no other file holds; what another one holds is in force from there again.
+    fn remove(&mut self, keys: BTreeSet<ObjectKey>, world: &World) {
+        let mut again = BTreeSet::new();
         for key in keys {
-            if !self.files.values().any(|file| file.keys.contains(&key)) {
-                world.remove(&key);
+            let other = self.files.iter().find(|(_, file)| file.keys.contains(&key));
+            match other {
+                None => world.remove(&key),
+                Some((path, _)) => {
+                    again.insert(path.clone());
+                }
             }
+        }
+        for path in again {
+            if let Some(file) = self.files.get_mut(&path) {
+                file.text.clear();
+            }
+            self.sync_file(&path, world);
         }
     }
 
@@ -153,6 +165,15 @@ fn watch(path: &Path, changed: Arc<Notify>) -> anyhow::Result<impl Watcher + use
         .watch(path, RecursiveMode::NonRecursive)
         .with_context(|| format!("watching {}", path.display()))?;
     Ok(watcher)
+}
+
+/// Bounded before it is read: the folder may hold anything.
+fn read(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    let file = std::fs::File::open(path)?;
+    file.take(manifest::MAX_FILE + 1)
+        .read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn list(folder: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {

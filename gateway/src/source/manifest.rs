@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::world::{Object, Pod};
 
 /// One file. Larger ones are no hand-written manifests.
-const MAX_FILE: u64 = 4 * 1024 * 1024;
+pub(super) const MAX_FILE: u64 = 4 * 1024 * 1024;
 
 #[derive(Deserialize)]
 struct Kind {
@@ -67,7 +67,7 @@ fn object(document: Value) -> Result<Option<Object>, String> {
         name.as_deref().unwrap_or("(without metadata.name)")
     );
     let object = match (kind.api_version.as_str(), kind.kind.as_str()) {
-        ("v1", "Pod") => Object::Pod(Pod::from(parse::<core::Pod>(&place, document)?)),
+        ("v1", "Pod") => Object::Pod(pod(&place, document)?),
         ("v1", "Secret") => Object::from(parse::<core::Secret>(&place, document)?),
         ("aadpodidentity.k8s.io/v1", "AzureIdentity") => {
             Object::Identity(Box::new(parse::<AzureIdentity>(&place, document)?))
@@ -81,6 +81,12 @@ fn object(document: Value) -> Result<Option<Object>, String> {
         ("aadpodidentity.k8s.io/v1", "AzurePodIdentityException") => {
             Object::from(parse::<AzurePodIdentityException>(&place, document)?)
         }
+        (version, kind) if version.starts_with("aadpodidentity.k8s.io/") => {
+            return Err(format!(
+                "{version} {kind} is unknown; there are AzureIdentity, AzureIdentityBinding, \
+                 AzureAssignedIdentity and AzurePodIdentityException of aadpodidentity.k8s.io/v1"
+            ));
+        }
         ("", _) | (_, "") => return Err("apiVersion or kind is missing".to_owned()),
         _ => return Ok(None),
     };
@@ -88,6 +94,21 @@ fn object(document: Value) -> Result<Option<Object>, String> {
         Some(_) => Ok(Some(object)),
         None => Err(format!("{}: metadata.name is missing", kind.kind)),
     }
+}
+
+/// An address that is none would silently belong to nobody.
+fn pod(place: &str, document: Value) -> Result<Pod, String> {
+    let wire = parse::<core::Pod>(place, document)?;
+    let status = wire.status.as_ref();
+    let first = status.and_then(|status| status.pod_ip.as_deref());
+    let all = status.and_then(|status| status.pod_ips.as_deref());
+    let ips = all.unwrap_or_default().iter().map(|ip| ip.ip.as_str());
+    for ip in first.into_iter().chain(ips).filter(|ip| !ip.is_empty()) {
+        if ip.parse::<std::net::IpAddr>().is_err() {
+            return Err(format!("{place}: status.podIP: {ip:?} is no IP address"));
+        }
+    }
+    Ok(wire.into())
 }
 
 /// The message of a Secret's failure must not carry its content, so only the place is told.

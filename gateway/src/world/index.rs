@@ -305,11 +305,6 @@ impl Assigned {
     pub fn is_assigned(&self) -> bool {
         matches!(self.state, AssignedState::Assigned | AssignedState::Legacy)
     }
-
-    /// The controller is at it.
-    pub fn is_on_its_way(&self) -> bool {
-        matches!(self.state, AssignedState::Created)
-    }
 }
 
 impl Pod {

@@ -36,7 +36,13 @@ fn pem_is_read_with_a_pkcs8_and_a_pkcs1_key_in_any_order() {
     for file in [
         pem(&[certificate, fixtures::rsa_key_pem()]),
         pem(&[fixtures::rsa_key_pem(), certificate]),
-        pem(&[b"\n", fixtures::rsa_pkcs1_pem(), certificate]),
+        pem(&[
+            b"Bag Attributes
+    localKeyID: 01
+",
+            fixtures::rsa_pkcs1_pem(),
+            certificate,
+        ]),
     ] {
         assert!(read(&file).is_ok());
     }
@@ -96,6 +102,10 @@ fn what_is_no_usable_certificate_is_refused_with_the_cure() {
                 b"-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n",
             )),
             "PEM",
+        ),
+        (
+            key(read(b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n")),
+            "is encrypted",
         ),
         (
             key(read(&vec![0x30; MAX_FILE + 1])),

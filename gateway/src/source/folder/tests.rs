@@ -72,6 +72,26 @@ fn an_object_that_moves_to_another_file_stays() {
 }
 
 #[test]
+fn of_an_object_in_two_files_the_one_that_stays_is_in_force() {
+    let mut fixture = Fixture::new();
+    fixture.write("a.yaml", &pod("a", "10.0.0.1"));
+    fixture.write("b.yaml", &pod("a", "10.0.0.2"));
+    let ip = |fixture: &Fixture| {
+        fixture
+            .world
+            .read()
+            .pod(&ObjectRef::new("default", "a"))
+            .unwrap()
+            .ips[0]
+            .to_string()
+    };
+    assert_eq!(ip(&fixture), "10.0.0.2");
+    std::fs::remove_file(fixture.directory.path().join("b.yaml")).unwrap();
+    fixture.folder.sync(&fixture.world).unwrap();
+    assert_eq!(ip(&fixture), "10.0.0.1");
+}
+
+#[test]
 fn files_that_are_no_manifests_are_left_alone() {
     let mut fixture = Fixture::new();
     fixture.write("README.md", "kind: [");

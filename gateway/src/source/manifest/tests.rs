@@ -101,3 +101,27 @@ fn a_password_in_the_place_of_its_reference_is_not_shown() {
     );
     assert!(!problems[0].contains("ter2"), "{problems:?}");
 }
+
+#[test]
+fn what_looks_right_and_is_not_is_named() {
+    for (text, word) in [
+        (
+            "apiVersion: aadpodidentity.k8s.io/v1beta1\nkind: AzureIdentity\nmetadata: { name: a }\n",
+            "v1beta1",
+        ),
+        (
+            "apiVersion: aadpodidentity.k8s.io/v1\nkind: AzureIdentityBindings\nmetadata: { name: a }\n",
+            "AzureIdentityBindings",
+        ),
+        (
+            "apiVersion: v1\nkind: Pod\nmetadata: { name: a }\nstatus: { podIP: 127.0.0.300 }\n",
+            "127.0.0.300",
+        ),
+    ] {
+        let (found, problems) = keys(text);
+        assert!(
+            found.is_empty() && problems[0].contains(word),
+            "{problems:?}"
+        );
+    }
+}
