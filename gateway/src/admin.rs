@@ -1,12 +1,12 @@
 //! The admin port: health, readiness, metrics, explain. Never on the port that pods reach.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::server::conn::http1;
@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 
 use crate::explain;
 use crate::flow::Flow;
+use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::reply::Reply;
 
@@ -25,10 +26,15 @@ const CONNECTIONS: usize = 64;
 /// A probe that has not sent its head by then never will.
 const HEAD: Duration = Duration::from_secs(10);
 
+/// After a failed accept.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// What the admin port shows.
 pub struct Admin {
-    /// The path of requests, for explanations and metrics.
-    pub flow: Arc<Flow>,
+    /// The path of requests, for explanations; set once it stands.
+    pub flow: OnceLock<Arc<Flow>>,
+    /// What was counted.
+    pub metrics: Arc<Metrics>,
     /// The start-up tasks.
     pub readiness: Readiness,
 }
@@ -42,6 +48,8 @@ impl Admin {
                 return;
             };
             let Ok((stream, peer)) = listener.accept().await else {
+                // Nearly always "too many open files": it passes as others close.
+                tokio::time::sleep(PAUSE).await;
                 continue;
             };
             let admin = Arc::clone(&self);
@@ -68,7 +76,7 @@ impl Admin {
             // The old gateway's words, which operators' scripts look for.
             "/healthz" => text(StatusCode::OK, "Active".to_owned()),
             "/readyz" => self.ready(),
-            "/metrics" => metrics(self.flow.metrics.render()),
+            "/metrics" => metrics(self.metrics.render()),
             "/explain" => self.explain(peer, request).await,
             _ => text(
                 StatusCode::NOT_FOUND,
@@ -97,7 +105,16 @@ impl Admin {
                 "explain answers on loopback only\n".to_owned(),
             );
         }
-        match explain::explain(&self.flow, request.uri().query().unwrap_or_default()).await {
+        if !is_address(request.headers().get(HOST)) {
+            return text(
+                StatusCode::FORBIDDEN,
+                "explain is asked by address: http://127.0.0.1:PORT/explain\n".to_owned(),
+            );
+        }
+        let Some(flow) = self.flow.get() else {
+            return self.ready();
+        };
+        match explain::explain(flow, request.uri().query().unwrap_or_default()).await {
             Ok(explanation) => {
                 let mut reply = text(StatusCode::OK, format!("{explanation:#}\n"));
                 let json = HeaderValue::from_static("application/json");
@@ -107,6 +124,13 @@ impl Admin {
             Err(problem) => text(StatusCode::BAD_REQUEST, format!("{problem}\n")),
         }
     }
+}
+
+/// A page in a browser on the node reaches this port under a name of its own (DNS rebinding), never under an address.
+fn is_address(host: Option<&HeaderValue>) -> bool {
+    let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    host.parse::<SocketAddr>().is_ok() || host.parse::<IpAddr>().is_ok() || name == "localhost"
 }
 
 fn metrics(body: String) -> Reply {

@@ -2,11 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
-use arc_swap::ArcSwap;
 use podgate_azure::entra::EntraClient;
 use podgate_azure::http::HttpClient;
 use podgate_azure::imds::ImdsClient;
@@ -44,7 +43,8 @@ pub struct Gateway {
     /// What is not done yet.
     pub readiness: Readiness,
     shutdown: watch::Sender<bool>,
-    tasks: Vec<JoinHandle<()>>,
+    /// End with the gateway.
+    _tasks: Tasks,
     serving: JoinHandle<()>,
 }
 
@@ -56,36 +56,42 @@ impl Gateway {
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
         let metrics = Arc::new(Metrics::default());
         let readiness = Readiness::default();
-        let world = World::new(config.identity_rules());
-        let source = Folder::new(config.standalone.clone(), Arc::clone(&metrics))?;
+        let listening = readiness.pending("plugins, compiled and configured");
         let first = readiness.pending("first complete state of the standalone folder");
-        let https = https(config)?;
-        let loaded = load(config, https.clone()).await?;
-        let listener = bind(SocketAddr::new(config.nmi_listen_address, config.nmi_port)).await?;
+        // First of all, so that a probe and a person see what is awaited.
         let admin_listener = bind(SocketAddr::new(
             config.admin_address,
             config.http_probe_port,
         ))
         .await?;
-        let (address, admin) = (listener.local_addr()?, admin_listener.local_addr()?);
-
-        let flow = Arc::new(flow(config, address, &world, loaded, https, &metrics)?);
         let admin_port = Arc::new(Admin {
-            flow: Arc::clone(&flow),
+            flow: OnceLock::new(),
+            metrics: Arc::clone(&metrics),
             readiness: readiness.clone(),
         });
-        let mut tasks = vec![
-            tokio::spawn(run_source(Box::new(source), world.clone(), first)),
-            tokio::spawn(cache::keep(flow.tokens.clone(), world)),
-            tokio::spawn(Arc::clone(&admin_port).serve(admin_listener)),
-        ];
+        let admin = admin_listener.local_addr()?;
+        let mut tasks = Tasks::default();
+        tasks.spawn(Arc::clone(&admin_port).serve(admin_listener));
         if let Some(port) = config.prometheus_port {
             let listener = bind(SocketAddr::new(config.admin_address, port)).await?;
-            tasks.push(tokio::spawn(admin_port.serve(listener)));
+            tasks.spawn(Arc::clone(&admin_port).serve(listener));
         }
         for (flag, why) in config.retired.given() {
             tracing::warn!(flag, why, "this flag of the old gateway has no effect");
         }
+
+        let world = World::new(config.identity_rules());
+        let source = Folder::new(config.standalone.clone(), Arc::clone(&metrics))?;
+        let https = https(config)?;
+        let loaded = load(config, https.clone()).await?;
+        let listener = bind(SocketAddr::new(config.nmi_listen_address, config.nmi_port)).await?;
+        let address = listener.local_addr()?;
+        let flow = Arc::new(flow(config, address, &world, loaded, https, &metrics)?);
+        // Set once, here: nobody can have been first.
+        let _ = admin_port.flow.set(Arc::clone(&flow));
+        tasks.spawn(run_source(Box::new(source), world.clone(), first));
+        tasks.spawn(cache::keep(flow.tokens.clone(), world));
+        drop(listening);
         let (shutdown, ending) = watch::channel(false);
         let bounds = listen::Bounds::default();
         let serving = tokio::spawn(listen::serve(listener, flow, bounds, ended(ending)));
@@ -95,7 +101,7 @@ impl Gateway {
             admin,
             readiness,
             shutdown,
-            tasks,
+            _tasks: tasks,
             serving,
         })
     }
@@ -107,7 +113,22 @@ impl Gateway {
         if let Err(error) = self.serving.await {
             tracing::error!(%error, "the server ended badly");
         }
-        for task in self.tasks {
+    }
+}
+
+/// Tasks that end when this is dropped, also where the start fails half way.
+#[derive(Default)]
+struct Tasks(Vec<JoinHandle<()>>);
+
+impl Tasks {
+    fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.push(tokio::spawn(task));
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        for task in &self.0 {
             task.abort();
         }
     }
@@ -177,7 +198,7 @@ fn flow(
         world: world.clone(),
         pod_wait: config.pod_wait,
         decisions: Decisions::default(),
-        policies: ArcSwap::from_pointee(Chain::new(loaded.policies, Arc::clone(metrics))),
+        policies: Chain::new(loaded.policies, Arc::clone(metrics)),
         assignment: config.assignment_rules(),
         tokens,
         imds,

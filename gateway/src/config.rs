@@ -12,16 +12,16 @@ use crate::assignment::{DefaultIdentity, Mode, Rules};
 use crate::reply::ErrorFormat;
 use crate::world::IdentityRules;
 
-mod duration;
 pub mod plugins;
 mod retired;
+mod values;
 
-pub use duration::seconds_or_unit;
 pub use retired::Retired;
+pub use values::{seconds_or_unit, switch};
 
 /// The gateway of a node: answers its pods' requests for tokens.
 ///
-/// Every flag can be given as PODGATE_<FLAG> in the environment, in upper case with underscores.
+/// Most flags can be given in the environment as well; `--help` names the variable.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "podgate-gateway", version, max_term_width = 110)]
 pub struct Config {
@@ -46,11 +46,11 @@ pub struct Config {
     #[arg(long, env = "PODGATE_ALLOWED_HOSTS", value_delimiter = ',')]
     pub allowed_hosts: Vec<String>,
     /// Requests need the header `Metadata: true`.
-    #[arg(long, env = "PODGATE_METADATA_HEADER_REQUIRED", default_value_t = true, action = ArgAction::Set,
+    #[arg(long, env = "PODGATE_METADATA_HEADER_REQUIRED", default_value_t = true, action = ArgAction::Set, value_parser = switch,
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub metadata_header_required: bool,
     /// Refuse /metadata/instance to pods.
-    #[arg(long, env = "PODGATE_BLOCK_INSTANCE_METADATA", default_value_t = false, action = ArgAction::Set,
+    #[arg(long, env = "PODGATE_BLOCK_INSTANCE_METADATA", default_value_t = false, action = ArgAction::Set, value_parser = switch,
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub block_instance_metadata: bool,
 
@@ -68,14 +68,24 @@ pub struct Config {
     pub operation_mode: Mode,
     /// Pod, binding and identity must share a namespace. `=false` is the old gateway's default, by which any
     /// namespace's pods can take any namespace's identities by a label.
-    #[arg(long = "forceNamespaced", env = "FORCENAMESPACED", default_value_t = true, action = ArgAction::Set,
+    #[arg(long = "forceNamespaced", env = "FORCENAMESPACED", default_value_t = true, action = ArgAction::Set, value_parser = switch,
           num_args = 0..=1, require_equals = true, default_missing_value = "true", alias = "force-namespaced")]
     pub force_namespaced: bool,
     /// What a pod gets that has several identities and names none.
-    #[arg(long, env = "PODGATE_DEFAULT_IDENTITY", default_value = "refuse")]
+    #[arg(
+        long,
+        env = "PODGATE_DEFAULT_IDENTITY",
+        default_value = "refuse",
+        ignore_case = true
+    )]
     pub default_identity: DefaultIdentity,
     /// Form of error bodies: `text` is the old gateway's.
-    #[arg(long, env = "PODGATE_ERROR_FORMAT", default_value = "json")]
+    #[arg(
+        long,
+        env = "PODGATE_ERROR_FORMAT",
+        default_value = "json",
+        ignore_case = true
+    )]
     pub error_format: ErrorFormat,
     /// How long a request waits for its pod to appear.
     #[arg(long, env = "PODGATE_POD_WAIT", default_value = "5s", value_parser = seconds_or_unit)]
@@ -94,13 +104,19 @@ pub struct Config {
     #[arg(long, env = "PODGATE_AUTHORITY_HOSTS", value_delimiter = ',')]
     pub authority_hosts: Vec<String>,
     /// Token endpoint for client secrets.
-    #[arg(long, env = "PODGATE_ENDPOINT", default_value = "v1", value_enum)]
+    #[arg(
+        long,
+        env = "PODGATE_ENDPOINT",
+        default_value = "v1",
+        ignore_case = true
+    )]
     pub endpoint: Endpoint,
     /// PEM file with further certificate authorities for login hosts.
     #[arg(long, env = "PODGATE_CA_FILE")]
     pub ca_file: Option<PathBuf>,
     /// Let an identity name a Secret of another namespace, as the old gateway did.
-    #[arg(long, env = "PODGATE_ALLOW_FOREIGN_SECRETS", default_value_t = false)]
+    #[arg(long, env = "PODGATE_ALLOW_FOREIGN_SECRETS", default_value_t = false, action = ArgAction::Set, value_parser = switch,
+          num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub allow_foreign_secrets: bool,
 
     /// Plugins file (the ConfigMap's key plugins.yaml). Without it the three built-in plugins run.
@@ -123,7 +139,12 @@ pub struct Config {
     pub http_probe_port: u16,
 
     /// Form of log lines.
-    #[arg(long, env = "PODGATE_LOG_FORMAT", default_value = "text")]
+    #[arg(
+        long,
+        env = "PODGATE_LOG_FORMAT",
+        default_value = "text",
+        ignore_case = true
+    )]
     pub log_format: LogFormat,
     /// What is logged, as in `info,podgate_gateway=debug`.
     #[arg(long, env = "PODGATE_LOG", default_value = "info")]
@@ -227,11 +248,19 @@ impl Config {
         for address in [metadata, listening] {
             hosts.push(address.to_string());
             if address.port() == 80 {
-                hosts.push(address.ip().to_string());
+                hosts.push(bare(address.ip()));
             }
         }
-        hosts.push("169.254.169.254".to_owned());
+        hosts.extend(["169.254.169.254", "169.254.169.254:80"].map(str::to_owned));
         hosts
+    }
+}
+
+/// An address as a Host header has it.
+fn bare(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
     }
 }
 

@@ -2,9 +2,10 @@
 //! three logs before.
 
 use podgate_api::{BINDING_LABEL, Resource};
+use podgate_azure::imds::Selector;
 use serde_json::{Value, json};
 
-use crate::assignment::select::{self, Selection};
+use crate::assignment::select::{self, Selection, Unusable};
 use crate::assignment::{Assignments, Whose};
 use crate::flow::Flow;
 use crate::imds::{self, Query, TokenQuestion};
@@ -12,7 +13,7 @@ use crate::pod::{self, ResolvedPod};
 use crate::policy::{Allowed, Judgement};
 use crate::refusal::Refusal;
 use crate::reply;
-use crate::world::{Candidate, ObjectRef, Pod};
+use crate::world::{ObjectRef, Pod};
 
 /// What is explained where the query names no audience.
 const RESOURCE: &str = "https://management.azure.com/";
@@ -31,7 +32,7 @@ pub async fn explain(flow: &Flow, query: &str) -> Result<Value, String> {
     let object = ObjectRef::new(namespace, name);
     let mut stages = vec![
         json!({"stage": "request", "resource": question.resource.as_str(),
-        "identity": format!("{:?}", question.selector)}),
+        "identity": asked(&question.selector)}),
     ];
     let outcome = walk(flow, &object, &question, &mut stages).await;
     Ok(json!({
@@ -39,6 +40,15 @@ pub async fn explain(flow: &Flow, query: &str) -> Result<Value, String> {
         "outcome": match outcome { Ok(()) => "a token would be asked for".to_owned(), Err(refusal) => refused(&refusal) },
         "stages": stages,
     }))
+}
+
+fn asked(selector: &Selector) -> Value {
+    match selector {
+        Selector::Unspecified => Value::Null,
+        Selector::ClientId(id) => json!({"client_id": id}),
+        Selector::ObjectId(id) => json!({"object_id": id}),
+        Selector::ResourceId(id) => json!({"msi_res_id": id}),
+    }
 }
 
 fn question(query: &Query) -> Result<TokenQuestion, String> {
@@ -69,11 +79,7 @@ async fn walk(
     let pod = stage(stages, "pod", find(flow, object), |pod| {
         pod_facts(pod.pod())
     })?;
-    let judged = flow
-        .policies
-        .load_full()
-        .judge(&flow.world, &pod, question)
-        .await;
+    let judged = flow.policies.judge(&flow.world, &pod, question).await;
     let judgement = stage(stages, "policy", judged, judgement_facts)?;
     stages.push(json!({"stage": "bindings", "found": bindings(flow, pod.pod())}));
     if *judgement.allowed() == Allowed::Node {
@@ -131,20 +137,26 @@ fn judgement_facts(judgement: &Judgement) -> Value {
     }
 }
 
+/// Each binding that selects the pod, with what its identity is good for, and the controller's word.
 fn bindings(flow: &Flow, pod: &Pod) -> Vec<Value> {
-    let candidate = |candidate: Candidate| {
-        json!({
-            "binding": candidate.binding.object.to_string(),
-            "identity": candidate.binding.identity,
-            "usable": match candidate.identity {
-                None => json!("no such AzureIdentity"),
-                Some(Err(invalid)) => json!(invalid.to_string()),
-                Some(Ok(_)) => json!(true),
-            },
-        })
-    };
     let index = flow.world.read();
-    index.candidates(pod).into_iter().map(candidate).collect()
+    let candidates = index.candidates(pod).into_iter();
+    candidates
+        .map(|candidate| {
+            let binding = candidate.binding.object.to_string();
+            let target = candidate.binding.target();
+            let record = index
+                .assigned(&pod.object)
+                .find(|record| record.identity.object == target)
+                .map(|record| format!("{} ({})", record.object, record.state));
+            let problem = match select::usable(candidate, pod, &flow.assignment) {
+                Ok(_) => None,
+                Err(Unusable::Broken(problem)) => Some(problem),
+                Err(Unusable::Foreign) => Some("it is of another namespace".to_owned()),
+            };
+            json!({"binding": binding, "identity": target.to_string(), "problem": problem, "assigned": record})
+        })
+        .collect()
 }
 
 fn select(

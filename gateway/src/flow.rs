@@ -8,7 +8,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::Request;
 use podgate_azure::imds::{ImdsClient, Selector};
@@ -39,8 +38,8 @@ pub struct Flow {
     pub world: World,
     /// How long a request waits for its pod to appear.
     pub pod_wait: Duration,
-    /// The policy chain, swapped as a whole on a reload.
-    pub policies: ArcSwap<Chain>,
+    /// The policy chain.
+    pub policies: Chain,
     /// What was decided while the world stood still.
     pub decisions: Decisions,
     /// How identities are found.
@@ -121,11 +120,7 @@ impl Flow {
         question: &TokenQuestion,
         record: &mut record::Record,
     ) -> Result<Arc<Decision>, Refusal> {
-        let policies = self.policies.load_full();
-        if let Some(decision) = self
-            .decisions
-            .recall(&self.world, &policies, peer, question)
-        {
+        if let Some(decision) = self.decisions.recall(&self.world, peer, question) {
             record.token(&decision.pod, question);
             record.repeated();
             return Ok(decision);
@@ -134,7 +129,7 @@ impl Flow {
         let deadline = Instant::now() + self.pod_wait;
         let pod = pod::resolve(&self.world, peer, deadline).await?;
         record.token(&pod, question);
-        let judgement = policies.judge(&self.world, &pod, question).await?;
+        let judgement = self.policies.judge(&self.world, &pod, question).await?;
         let rules = &self.assignment;
         let assignments = assignment::find(&self.world, &pod, question, &judgement, rules).await?;
         let decision = Decision {
@@ -143,8 +138,8 @@ impl Flow {
             assignments,
         };
         Ok(match judgement.is_certain() {
-            true => self.decisions.remember(policies, peer, question, decision),
-            false => Arc::new(decision),
+            true if self.policies.is_pure() => self.decisions.remember(peer, question, decision),
+            _ => Arc::new(decision),
         })
     }
 
@@ -209,8 +204,7 @@ impl Flow {
             return Ok(());
         }
         let pod = decision.pod.recheck(&self.world)?;
-        let policies = self.policies.load_full();
-        let judgement = policies.judge(&self.world, &pod, question).await?;
+        let judgement = self.policies.judge(&self.world, &pod, question).await?;
         assignment::recheck(
             &self.world,
             &pod,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use podgate_api::Resource;
 use podgate_plugin_host::PluginError;
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -56,7 +56,7 @@ pub struct Operation<'a> {
 }
 
 /// How the cache answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CacheOutcome {
     /// A fresh token was there.
     Hit,
@@ -99,7 +99,7 @@ struct CategoryLabel {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CacheLabels {
-    outcome: CacheOutcome,
+    outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -235,7 +235,11 @@ impl Metrics {
 
     /// The cache answered.
     pub fn cache(&self, outcome: CacheOutcome) {
-        self.cache.get_or_create(&CacheLabels { outcome }).inc();
+        self.cache
+            .get_or_create(&CacheLabels {
+                outcome: outcome.name(),
+            })
+            .inc();
     }
 
     /// The cache has so many entries.
@@ -286,6 +290,17 @@ impl Metrics {
         self.connections_refused
             .get_or_create(&CategoryLabel { reason })
             .inc();
+    }
+}
+
+impl CacheOutcome {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Joined => "joined",
+            Self::Stale => "stale",
+        }
     }
 }
 

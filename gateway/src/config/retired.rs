@@ -7,7 +7,7 @@ use clap::{ArgAction, Args};
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Of the old gateway, without effect")]
 pub struct Retired {
-    /// Rules are watched, not polled.
+    /// The gateway keeps no rules of the node's firewall.
     #[arg(long, hide_short_help = true, value_name = "SECONDS")]
     pub ipt_update_interval_sec: Option<String>,
     /// No namespace's pods are let through by their name; an AzurePodIdentityException does that.
@@ -25,12 +25,25 @@ pub struct Retired {
     #[arg(long = "enableScaleFeatures", hide_short_help = true, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL")]
     pub enable_scale_features: Option<String>,
-    /// Connections from before the rules are always cut.
+    /// As above.
     #[arg(long, hide_short_help = true, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL")]
     pub enable_conntrack_deletion: Option<String>,
+    /// In standalone mode the pods are those of the folder.
+    #[arg(long, hide_short_help = true, value_name = "NAME")]
+    pub node: Option<String>,
+    /// Calls to IMDS carry no user agent of the operator's.
+    #[arg(long, hide_short_help = true, value_name = "TEXT")]
+    pub custom_user_agent: Option<String>,
+    /// The gateway looks at no network plugin in standalone mode.
+    #[arg(long, hide_short_help = true, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_name = "BOOL")]
+    pub allow_network_plugin_kubenet: Option<String>,
+    /// As above.
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
+    pub kubelet_config: Option<String>,
     /// Use --log.
-    #[arg(short = 'v', hide_short_help = true, value_name = "LEVEL")]
+    #[arg(short = 'v', long = "v", hide_short_help = true, value_name = "LEVEL")]
     pub verbosity: Option<String>,
     /// Logs always go to standard error.
     #[arg(long, hide_short_help = true, num_args = 0..=1, require_equals = true,
@@ -45,7 +58,7 @@ impl Retired {
             (
                 &self.ipt_update_interval_sec,
                 "--ipt-update-interval-sec",
-                "rules are watched, not polled",
+                "the gateway keeps no firewall rules",
             ),
             (
                 &self.mic_namespace,
@@ -65,7 +78,27 @@ impl Retired {
             (
                 &self.enable_conntrack_deletion,
                 "--enable-conntrack-deletion",
-                "older connections are always cut",
+                "the gateway keeps no firewall rules",
+            ),
+            (
+                &self.node,
+                "--node",
+                "in standalone mode the pods are those of the folder",
+            ),
+            (
+                &self.custom_user_agent,
+                "--custom-user-agent",
+                "calls carry no user agent of the operator's",
+            ),
+            (
+                &self.allow_network_plugin_kubenet,
+                "--allow-network-plugin-kubenet",
+                "no network plugin is looked at",
+            ),
+            (
+                &self.kubelet_config,
+                "--kubelet-config",
+                "no network plugin is looked at",
             ),
             (&self.verbosity, "-v", "use --log"),
             (

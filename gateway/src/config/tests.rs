@@ -15,7 +15,7 @@ fn the_old_gateways_flags_keep_their_names() {
         "--http-probe-port=8085",
         "--operation-mode=Managed",
         "--forceNamespaced=false",
-        "--block-instance-metadata",
+        "--block-instance-metadata=True",
         "--metadata-header-required=false",
         "--set-retry-after-header",
         "--find-identity-retry-interval=2",
@@ -28,6 +28,8 @@ fn the_old_gateways_flags_keep_their_names() {
         "--ipt-update-interval-sec=60",
         "--enable-conntrack-deletion",
         "-v=2",
+        "--node=aks-1",
+        "--kubelet-config=/etc/default/kubelet",
     ])
     .unwrap();
     let rules = config.assignment_rules();
@@ -42,7 +44,7 @@ fn the_old_gateways_flags_keep_their_names() {
         .iter()
         .map(|(flag, _)| *flag)
         .collect();
-    assert_eq!(retired.len(), 5, "each is named in the log: {retired:?}");
+    assert_eq!(retired.len(), 7, "each is named in the log: {retired:?}");
 }
 
 #[test]

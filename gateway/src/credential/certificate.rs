@@ -13,6 +13,7 @@ use podgate_plugin_host::{Credential, CredentialFailure, CredentialQuestion, Plu
 
 use super::key::CertificateKey;
 use super::refused;
+use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::world::{ObjectRef, SecretData, ServicePrincipal};
 
@@ -89,6 +90,8 @@ impl Certificates {
         let key = read
             .map(Arc::new)
             .map_err(|error| refused(format!("Secret {}: {error}", principal.secret)))?;
+        ended(&key)
+            .map_err(|problem| refused(format!("Secret {}: {problem}", principal.secret)))?;
         if self.keys.len() >= MAX_KEYS {
             self.keys.clear();
         }
@@ -96,6 +99,17 @@ impl Certificates {
         self.keys.retain(|(name, _), _| *name != principal.secret);
         self.keys.insert(edition, Arc::clone(&key));
         Ok(key)
+    }
+}
+
+/// Entra ID would refuse it as well, in words that say less.
+fn ended(key: &CertificateKey) -> Result<(), &'static str> {
+    let now = Clock::system().now();
+    match u64::try_from(key.not_after()).is_ok_and(|end| end > now) {
+        true => Ok(()),
+        false => Err(
+            "the certificate has ended; put a new one there, and register it with the application",
+        ),
     }
 }
 

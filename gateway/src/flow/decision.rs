@@ -9,7 +9,6 @@ use dashmap::DashMap;
 use crate::assignment::Assignments;
 use crate::imds::TokenQuestion;
 use crate::pod::ResolvedPod;
-use crate::policy::Chain;
 use crate::world::World;
 
 /// 250 pods with a handful of audiences each, and room. When it is full it starts anew.
@@ -24,12 +23,12 @@ pub(super) struct Decision {
     pub(super) assignments: Assignments,
 }
 
-/// Decisions by the address and the question. Each is a pure function of these, the world and the policy
-/// chain, so it holds exactly as long as the world's stamp and the chain are the same; a chain with a
-/// plugin that looks at the clock is not remembered at all.
+/// Decisions by the address and the question. Each is a pure function of these and the world, so it holds
+/// exactly as long as the world's stamp is the same. What a plugin that looks at the clock had a part in is
+/// never brought here.
 #[derive(Default)]
 pub struct Decisions {
-    decisions: DashMap<(IpAddr, TokenQuestion), (Arc<Chain>, Arc<Decision>)>,
+    decisions: DashMap<(IpAddr, TokenQuestion), Arc<Decision>>,
     /// The world's stamp that they are of. Older ones are dropped all together: they hold Secrets.
     stamp: AtomicU64,
 }
@@ -38,33 +37,27 @@ impl Decisions {
     pub(super) fn recall(
         &self,
         world: &World,
-        policies: &Arc<Chain>,
         peer: IpAddr,
         question: &TokenQuestion,
     ) -> Option<Arc<Decision>> {
-        let found = self.decisions.get(&(peer, question.clone()))?;
-        let (chain, decision) = found.value();
-        let holds = decision.stamp == world.stamp() && Arc::ptr_eq(chain, policies);
-        holds.then(|| Arc::clone(decision))
+        let decision = self.decisions.get(&(peer, question.clone()))?;
+        let holds = decision.stamp == world.stamp();
+        holds.then(|| Arc::clone(&decision))
     }
 
     pub(super) fn remember(
         &self,
-        policies: Arc<Chain>,
         peer: IpAddr,
         question: &TokenQuestion,
         decision: Decision,
     ) -> Arc<Decision> {
-        let decision = Arc::new(decision);
-        if policies.is_pure() {
-            let outdated = self.stamp.swap(decision.stamp, Ordering::Relaxed) != decision.stamp;
-            if outdated || self.decisions.len() >= MAX_DECISIONS {
-                self.decisions.clear();
-            }
-            let key = (peer, question.clone());
-            self.decisions
-                .insert(key, (policies, Arc::clone(&decision)));
+        let outdated = self.stamp.swap(decision.stamp, Ordering::Relaxed) != decision.stamp;
+        if outdated || self.decisions.len() >= MAX_DECISIONS {
+            self.decisions.clear();
         }
+        let decision = Arc::new(decision);
+        let key = (peer, question.clone());
+        self.decisions.insert(key, Arc::clone(&decision));
         decision
     }
 }

@@ -30,7 +30,7 @@ pub struct Figure {
     pub ratio: Option<f64>,
     /// Which subject that is.
     pub against: Option<String>,
-    /// The budget, as DESIGN sets it.
+    /// What it should be at the most, or at the least.
     pub budget: Option<&'static str>,
 }
 

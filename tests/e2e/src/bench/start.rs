@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use podgate_testkit::{AzureSim, Client};
 
-use super::load::REQUEST;
 use super::proc;
 use super::report::Report;
 use crate::process::GatewayProcess;
@@ -61,7 +60,9 @@ pub async fn measure(report: &mut Report) -> anyhow::Result<()> {
 async fn memory(report: &mut Report, gateway: GatewayProcess) -> anyhow::Result<()> {
     for pod in 1..=PODS {
         let client = Client::new(gateway.address).from_source([127, 0, 1, pod].into());
-        let answer = client.send(REQUEST).await?;
+        let path = format!("/metadata/identity/oauth2/token?resource=https://{pod}.example");
+        let headers = [("Metadata", "true"), ("Host", "169.254.169.254")];
+        let answer = client.get(&path, &headers).await?;
         ensure!(answer.status == 200, "{}", answer.text());
     }
     let rss = proc::rss(gateway.pid)? as f64 / 1024.0;
