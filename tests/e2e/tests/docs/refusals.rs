@@ -81,6 +81,7 @@ fn example(category: &str) -> Refusal {
             pod,
             retry_after: Duration::from_millis(400),
         },
+        "cache_full" => Refusal::CacheFull { pod, share: 64 },
         "deadline" => Refusal::Deadline(Duration::from_secs(20)),
         other => panic!("{other} needs an example here"),
     }
