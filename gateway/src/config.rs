@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Parser, ValueEnum};
+use clap::{ArgAction, CommandFactory, Parser, ValueEnum};
 use podgate_azure::cloud::{Authority, AuthorityHosts, Cloud};
 use podgate_azure::entra::EndpointVersion;
 
@@ -262,6 +262,19 @@ fn bare(ip: IpAddr) -> String {
         IpAddr::V4(ip) => ip.to_string(),
         IpAddr::V6(ip) => format!("[{ip}]"),
     }
+}
+
+/// Variables that look like this program's and are read by nobody: most likely mistyped.
+pub fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<String> {
+    let command = Config::command();
+    let known: Vec<String> = command
+        .get_arguments()
+        .filter_map(|argument| argument.get_env())
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    names
+        .filter(|name| name.starts_with("PODGATE_") && !known.contains(name))
+        .collect()
 }
 
 impl From<Endpoint> for EndpointVersion {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use podgate_gateway::app::Gateway;
-use podgate_gateway::config::Config;
+use podgate_gateway::config::{Config, unknown_variables};
 use podgate_gateway::logging;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,6 +34,13 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(config: &Config) -> anyhow::Result<()> {
     logging::start(config.log_format, &config.log)?;
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for variable in unknown_variables(names) {
+        tracing::warn!(
+            variable,
+            "this variable is none of the gateway's; see --help for the right name"
+        );
+    }
     // A core dump would hold every token, secret and key of the node; without it no debugger of the same
     // user can attach either.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;

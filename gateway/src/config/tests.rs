@@ -111,3 +111,9 @@ fn durations_are_seconds_or_have_a_unit() {
     assert_eq!(seconds_or_unit("500ms"), Ok(Duration::from_millis(500)));
     assert!(seconds_or_unit("soon").is_err() && seconds_or_unit("-3s").is_err());
 }
+
+#[test]
+fn a_mistyped_variable_is_noticed() {
+    let names = ["PODGATE_NMI_PORT", "PODGATE_NMI_PROT", "PATH"].map(str::to_owned);
+    assert_eq!(unknown_variables(names.into_iter()), ["PODGATE_NMI_PROT"]);
+}

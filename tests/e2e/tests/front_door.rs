@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test's panic is its report")]
 
 use podgate_e2e::demo;
-use podgate_e2e::stage::Stage;
+use podgate_e2e::process::GatewayProcess;
+use podgate_e2e::stage::{Stage, arguments};
+use podgate_testkit::Client;
 
 const POD: &str = "127.0.0.2";
 
@@ -210,4 +212,93 @@ async fn the_admin_port_shows_what_is_going_on_and_pods_cannot_see_it() {
             .unwrap();
         assert_eq!(answer.status, 404, "{path}");
     }
+}
+
+#[tokio::test]
+async fn one_pods_connections_are_bounded_and_leave_room_for_the_others() {
+    let stage = Stage::demo().await.unwrap();
+    let greedy = stage.pod(POD).unwrap();
+    let mut open = Vec::new();
+    for _ in 0..200 {
+        open.push(greedy.connect().await.unwrap());
+    }
+    let over = greedy
+        .get(
+            "/metadata/versions",
+            &[("Metadata", "true"), ("Host", "169.254.169.254")],
+        )
+        .await;
+    assert!(over.is_err(), "connection 201 of one pod was served");
+    let other = stage
+        .token("127.0.0.3", "resource=https://vault.azure.net")
+        .await
+        .unwrap();
+    assert_eq!(other.status, 200, "{}", other.text());
+    drop(open);
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    while stage
+        .token(POD, "resource=https://vault.azure.net")
+        .await
+        .map_or(0, |answer| answer.status)
+        != 200
+    {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "places are not given back"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_line_of_json_is_written_for_each_decision() {
+    let stage = Stage::demo().await.unwrap();
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let pods = folder.path().join("pods");
+    demo::lay_out(&pods).unwrap();
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, stage.sim.ca_pem()).unwrap();
+    let mut flags = arguments(&stage.sim, &pods, &ca);
+    flags.extend(
+        [
+            "--operation-mode=managed",
+            "--nmi-port=0",
+            "--http-probe-port=0",
+            "--log-format=json",
+        ]
+        .map(str::to_owned),
+    );
+    let gateway = GatewayProcess::start(&flags, log.reopen().unwrap().into())
+        .await
+        .unwrap();
+    for (ip, status) in [("127.0.0.2", 200), ("127.0.0.6", 400)] {
+        let client = Client::new(gateway.address).from_source(ip.parse().unwrap());
+        let path = "/metadata/identity/oauth2/token?resource=https://vault.azure.net";
+        let answer = client
+            .get(path, &[("Metadata", "true"), ("Host", "169.254.169.254")])
+            .await
+            .unwrap();
+        assert_eq!(answer.status, status, "{}", answer.text());
+    }
+    gateway.stop().await.unwrap();
+    let text = std::fs::read_to_string(log.path()).unwrap();
+    let lines: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let of = |message: &str| {
+        lines
+            .iter()
+            .find(|line| line["message"] == message)
+            .unwrap()
+    };
+    assert_eq!(
+        (&of("served")["pod"], &of("served")["identity"]),
+        (&"shop/web".into(), &"shop/web".into())
+    );
+    assert_eq!(
+        (&of("refused")["pod"], &of("refused")["category"]),
+        (&"shop/stranger".into(), &"no_identity".into())
+    );
 }

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 
 use super::{Skip, deny, readme};
-use crate::process::{cargo, output, run};
+use crate::process::{build_with_tests, cargo, output, run};
 use crate::workspace::{GUESTS, NATIVE, PLUGINS, WORKSPACES, root};
 use crate::{clients, crds, demo, plugins};
 
@@ -136,7 +136,9 @@ fn docs() -> Result<Option<Skip>> {
     ])))
 }
 
+/// Some tests run the gateway as a process, and `cargo test` alone does not build it.
 fn tests() -> Result<Option<Skip>> {
+    build_with_tests()?;
     ran(run(cargo(root()).args(["test", "--locked", "--workspace"])))
 }
 

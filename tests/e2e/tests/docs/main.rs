@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 mod flags;
+mod invariants;
 mod links;
 mod plugins;
 mod refusals;
