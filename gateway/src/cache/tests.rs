@@ -534,3 +534,34 @@ async fn a_held_token_never_shows_in_debug_output() {
     let held = fixture.get(VAULT).await.unwrap();
     assert!(!format!("{held:?}").contains("token-0"));
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    /// Time passes, the authority comes and goes, and now and then it only hangs.
+    #[test]
+    fn whatever_happens_a_valid_token_is_served_and_an_ended_one_never(
+        steps in proptest::collection::vec((0..3 * HOUR, 0..3u8), 1..40),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let fixture = fixture(2 * HOUR);
+            let mut ends = 0;
+            for (seconds, mode) in steps {
+                fixture.authority.fails((mode == 1).then(outage).or((mode == 2).then(refusal)));
+                advance(Duration::from_secs(seconds)).await;
+                let before = fixture.clock.now();
+                match fixture.get(VAULT).await {
+                    Ok(held) => {
+                        assert!(held.expires_on() > fixture.clock.now(), "an ended token was served");
+                        ends = held.expires_on();
+                    }
+                    // A call of two seconds may be under way in between.
+                    Err(refusal) => assert!(ends <= before + 3, "a valid token was withheld: {refusal}"),
+                }
+            }
+            let hours = (fixture.clock.now() - START) / HOUR + 1;
+            assert!(fixture.authority.calls() as u64 <= hours + 40, "{} calls", fixture.authority.calls());
+        });
+    }
+}
