@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::plugins::{self as plugins_file, Plugins};
 use crate::credential::{Certificates, Credentials, Measured, Secrets};
-use crate::flow::{Decisions, Flow};
+use crate::flow::{Decisions, Flow, LogBudget};
 use crate::imds;
 use crate::listen;
 use crate::metrics::Metrics;
@@ -198,6 +198,7 @@ fn flow(
         world: world.clone(),
         pod_wait: config.pod_wait,
         decisions: Decisions::default(),
+        log_budget: LogBudget::default(),
         policies: Chain::new(loaded.policies, Arc::clone(metrics)),
         assignment: config.assignment_rules(),
         tokens,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, StatusCode};
 use podgate_azure::imds::{ImdsClient, Selector};
 use tokio::time::Instant;
 
@@ -24,9 +24,12 @@ use crate::refusal::Refusal;
 use crate::reply::{self, ErrorFormat, Reply};
 use crate::world::{Way, World};
 
+mod budget;
 mod decision;
 mod record;
 
+use budget::Line;
+pub use budget::LogBudget;
 use decision::Decision;
 pub use decision::Decisions;
 
@@ -48,6 +51,8 @@ pub struct Flow {
     pub tokens: TokenCache,
     /// For other metadata.
     pub imds: ImdsClient,
+    /// How many refusals are logged.
+    pub log_budget: LogBudget,
     /// The form of error bodies.
     pub error_format: ErrorFormat,
     /// The wall clock.
@@ -68,8 +73,29 @@ impl Flow {
             Ok(reply) => (reply, None),
             Err(refusal) => (reply::refusal(&refusal, self.error_format), Some(refusal)),
         };
-        record.finish(peer, &self.metrics, reply.status(), refusal.as_ref());
+        record.count(&self.metrics, reply.status(), refusal.as_ref());
+        self.log(peer, &record, reply.status(), refusal.as_ref());
         reply
+    }
+
+    /// One line per decision. One that only repeats an earlier grant goes to debug, since there may be
+    /// thousands a second; refusals are bounded, since a pod can cause as many as it likes.
+    fn log(
+        &self,
+        peer: IpAddr,
+        record: &record::Record,
+        status: StatusCode,
+        refusal: Option<&Refusal>,
+    ) {
+        let Some(refusal) = refusal else {
+            return record.granted(peer, status);
+        };
+        match self.log_budget.take(self.clock.now()) {
+            Line::Drop => return,
+            Line::Write => {}
+            Line::WriteAfter(dropped) => tracing::warn!(dropped, "lines of refusals were left out"),
+        }
+        record.refused(peer, status, refusal);
     }
 
     async fn answer<B>(

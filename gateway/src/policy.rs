@@ -153,11 +153,11 @@ impl Chain {
                 Ok(Some(verdict))
             }
             (Err(error), OnFailure::Skip) => {
-                tracing::warn!(plugin = link.name(), %error, "policy failed and is skipped");
+                log_failure(link, &error, "policy failed and is skipped");
                 Ok(None)
             }
             (Err(error), OnFailure::Deny) => {
-                tracing::error!(plugin = link.name(), %error, "policy failed and denies");
+                log_failure(link, &error, "policy failed and denies");
                 Err(Refusal::PolicyFailed {
                     plugin: link.name().to_owned(),
                 })
@@ -183,6 +183,14 @@ impl Link {
         let asked = self.plugin.decide(question).await;
         self.suspension.record(pod, &asked);
         asked
+    }
+}
+
+/// A suspended plugin has said why before, and would now be told of with each request.
+fn log_failure(link: &Link, error: &PluginError, meaning: &str) {
+    match error {
+        PluginError::Suspended { .. } => tracing::debug!(plugin = link.name(), %error, "{meaning}"),
+        _ => tracing::error!(plugin = link.name(), %error, "{meaning}"),
     }
 }
 

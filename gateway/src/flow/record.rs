@@ -1,7 +1,7 @@
 //! One line and one observation per decision.
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::StatusCode;
 
@@ -56,34 +56,22 @@ impl Record {
         self.identity = Some(assignment.clone());
     }
 
-    /// Counts and writes the line. A decision that only repeats an earlier one goes to debug: there may be
-    /// thousands a second.
-    pub(super) fn finish(
-        &self,
-        peer: IpAddr,
-        metrics: &Metrics,
-        status: StatusCode,
-        refusal: Option<&Refusal>,
-    ) {
-        let elapsed = self.start.elapsed();
-        let status = status.as_u16();
+    /// Counts it.
+    pub(super) fn count(&self, metrics: &Metrics, status: StatusCode, refusal: Option<&Refusal>) {
         metrics.operation(&Operation {
             route: self.route,
-            status,
+            status: status.as_u16(),
             namespace: self.pod.as_ref().map(|pod| pod.object.namespace.as_str()),
             resource: self.resource.as_ref(),
-            elapsed,
+            elapsed: self.start.elapsed(),
         });
-        match refusal {
-            Some(refusal) => {
-                metrics.refusal(refusal.category());
-                self.refused(peer, status, refusal, elapsed);
-            }
-            None => self.granted(peer, status, elapsed),
+        if let Some(refusal) = refusal {
+            metrics.refusal(refusal.category());
         }
     }
 
-    fn granted(&self, peer: IpAddr, status: u16, elapsed: Duration) {
+    /// The line of a grant.
+    pub(super) fn granted(&self, peer: IpAddr, status: StatusCode) {
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
@@ -92,8 +80,8 @@ impl Record {
                     path = self.route.name(),
                     resource = self.resource.as_ref().map(|resource| resource.as_str()),
                     identity = self.identity(),
-                    status,
-                    elapsed_us = elapsed.as_micros(),
+                    status = status.as_u16(),
+                    elapsed_us = self.start.elapsed().as_micros(),
                     "served"
                 )
             };
@@ -104,16 +92,17 @@ impl Record {
         }
     }
 
-    fn refused(&self, peer: IpAddr, status: u16, refusal: &Refusal, elapsed: Duration) {
+    /// The line of a refusal.
+    pub(super) fn refused(&self, peer: IpAddr, status: StatusCode, refusal: &Refusal) {
         tracing::info!(
             %peer,
             pod = self.pod_name(),
             path = self.route.name(),
             resource = self.resource.as_ref().map(|resource| resource.as_str()),
-            status,
+            status = status.as_u16(),
             category = refusal.category(),
             reason = %refusal,
-            elapsed_us = elapsed.as_micros(),
+            elapsed_us = self.start.elapsed().as_micros(),
             "refused"
         );
     }
