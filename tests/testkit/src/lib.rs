@@ -16,6 +16,7 @@
 
 mod client;
 pub mod fixtures;
+pub mod netns;
 pub mod pki;
 mod sim;
 
