@@ -26,6 +26,10 @@ pub(crate) enum Task {
     Crds(Crds),
     /// Measure the gateway; the options are those of the bench program.
     Bench(Bench),
+    /// The test control plane: etcd and kube-apiserver, built once from pinned Go modules.
+    Cluster(Cluster),
+    /// Fuzz what reads hostile bytes, for a while.
+    Soak(Soak),
 }
 
 #[derive(Debug, Args)]
@@ -33,6 +37,30 @@ pub(crate) struct Demo {
     /// End after the tour instead of staying up for your own requests.
     #[arg(long)]
     pub(crate) once: bool,
+    /// Show interception live instead: a node of network namespaces with real rules and a real API server (root).
+    #[arg(long)]
+    pub(crate) netns: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cluster {
+    #[command(subcommand)]
+    pub(crate) task: ClusterTask,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterTask {
+    /// Build its programs into the cache folder; a second time takes no time.
+    Build,
+    /// Start one in the foreground, with podgate's kinds, and say how to reach it.
+    Up,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Soak {
+    /// How long, in all.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) minutes: u64,
 }
 
 #[derive(Debug, Default, Args)]

@@ -5,12 +5,15 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::cli;
-use crate::plugins;
 use crate::process::{build_with_tests, cargo, line, run};
 use crate::workspace::{PLUGINS, program, root};
+use crate::{netns, plugins};
 
 /// Builds what the tour needs and becomes it, so that Ctrl-C reaches the tour alone and it can put things away.
 pub(crate) fn show(options: &cli::Demo) -> Result<()> {
+    if options.netns {
+        return netns::show(options.once);
+    }
     plugins::build(PLUGINS)?;
     println!(
         "building the gateway and the tour (minutes the first time: mostly the WebAssembly compiler)"
@@ -30,7 +33,10 @@ pub(crate) fn show(options: &cli::Demo) -> Result<()> {
 /// The tour as a test: the same program, of the build that the other tests use.
 pub(crate) fn prove() -> Result<()> {
     build_with_tests()?;
-    run(&mut tour(&cli::Demo { once: true }))
+    run(&mut tour(&cli::Demo {
+        once: true,
+        netns: false,
+    }))
 }
 
 fn tour(options: &cli::Demo) -> Command {

@@ -7,11 +7,15 @@
 mod bench;
 mod cli;
 mod clients;
+mod cluster;
 mod crds;
 mod demo;
+mod netns;
 mod plugins;
 mod process;
+mod soak;
 mod test;
+mod tools;
 mod workspace;
 
 use std::process::ExitCode;
@@ -38,6 +42,8 @@ fn perform(task: Task) -> anyhow::Result<ExitCode> {
         Task::Clients => clients::set_up_all(),
         Task::Crds(options) => crds::perform(&options),
         Task::Bench(options) => bench::measure(&options),
+        Task::Cluster(options) => cluster::perform(&options),
+        Task::Soak(options) => soak::perform(&options),
     }
     .map(|()| ExitCode::SUCCESS)
 }

@@ -2,10 +2,10 @@
 
 use anyhow::{Result, ensure};
 
-use super::{Skip, deny, readme};
-use crate::process::{build_with_tests, cargo, output, run};
+use super::{Skip, deny, packages, readme};
+use crate::process::{build_with_tests, cargo, output, probe, run};
 use crate::workspace::{GUESTS, NATIVE, PLUGINS, WORKSPACES, root};
-use crate::{clients, crds, demo, plugins};
+use crate::{clients, cluster, crds, demo, netns, plugins};
 
 /// One step: its name is what `--only` takes.
 pub(super) struct Step {
@@ -31,7 +31,7 @@ impl Step {
     }
 }
 
-pub(super) const STEPS: [Step; 15] = [
+pub(super) const STEPS: [Step; 18] = [
     Step::new("fmt", "formatting of the three workspaces", fmt),
     Step::new(
         "readme",
@@ -82,6 +82,17 @@ pub(super) const STEPS: [Step; 15] = [
     Step::new("clients-java", "the real azure-identity of Java", || {
         client("java")
     }),
+    Step::new("cluster", "the test control plane", control_plane),
+    Step::new(
+        "intercept",
+        "the rules of the node's firewall, in network namespaces",
+        intercept,
+    ),
+    Step::new(
+        "netns",
+        "the gateway on a node of network namespaces",
+        netns::prove,
+    ),
     Step::new("demo", "the tour of the README", || ran(demo::prove())),
 ];
 
@@ -140,6 +151,42 @@ fn docs() -> Result<Option<Skip>> {
 fn tests() -> Result<Option<Skip>> {
     build_with_tests()?;
     ran(run(cargo(root()).args(["test", "--locked", "--workspace"])))
+}
+
+fn control_plane() -> Result<Option<Skip>> {
+    if let Some(missing) = cluster::build()? {
+        return Ok(Some(missing));
+    }
+    ran(run(cargo(root()).args([
+        "test",
+        "--locked",
+        "--workspace",
+        "--test",
+        "control_plane",
+        "--test",
+        "netns",
+        "--",
+        "--ignored",
+    ])))
+}
+
+/// The tests run the crate's example as a process, which `cargo test --test` alone does not build.
+fn intercept() -> Result<Option<Skip>> {
+    if probe("id", &["-u"]).as_deref() != Some("0") {
+        let why = "network namespaces and firewall rules need root; run it as root";
+        return Ok(Some(Skip::Missing(why.to_owned())));
+    }
+    let packages = ["nftables", "iptables", "conntrack", "iproute2", "procps", "util-linux"];
+    if let Some(missing) = packages::ensure(&packages)? {
+        return Ok(Some(missing));
+    }
+    if probe("unshare", &["--net", "true"]).is_none() {
+        let why = "this machine lets not even root make a network namespace";
+        return Ok(Some(Skip::Environment(why.to_owned())));
+    }
+    build_with_tests()?;
+    let arguments = ["test", "--locked", "--workspace", "--test", "intercept", "--", "--ignored"];
+    ran(run(cargo(root()).args(arguments)))
 }
 
 /// The tests of one language are the module of its name in tests/e2e/tests/clients.rs. They are marked as

@@ -38,10 +38,11 @@ async fn every_kind_of_fault_can_be_written_and_is_read_back() {
     let kinds = json!([
         {"status": {"code": 429, "body": "{}", "retry_after": "3"}}, {"status": {"code": 410}},
         {"aadsts": {"code": 7_000_214}}, {"latency": {"ms": 1}}, {"down": {"ms": 70_000}}, {"huge": {"bytes": 9}},
+        {"operation_fails": {"code": "c", "message": "m", "adds": 1}}, {"poll_url": {"url": "u"}},
         "hang", "reset", "garbage", "truncated", "cut",
     ]);
     let script = kinds.as_array().unwrap().iter().map(|kind| {
-        json!({"target": "imds", "client_id": "c", "resource": "r", "times": 2, "kind": kind})
+        json!({"target": "imds", "client_id": "c", "resource": "r", "method": "GET", "times": 2, "kind": kind})
     });
     let script = Value::from(script.collect::<Vec<_>>());
     assert_eq!(admin(&sim, "PUT", "/faults", &script).await.status, 204);
@@ -51,7 +52,7 @@ async fn every_kind_of_fault_can_be_written_and_is_read_back() {
     );
     let one = json!({"target": "entra", "kind": "hang", "times": "forever"});
     assert_eq!(admin(&sim, "POST", "/faults", &one).await.status, 204);
-    assert_eq!(sim.pending_faults().len(), 12);
+    assert_eq!(sim.pending_faults().len(), 14);
     assert_eq!(admin(&sim, "PUT", "/faults", &one).await.status, 204);
     assert_eq!(
         admin(&sim, "GET", "/faults", &Value::Null).await.json(),
@@ -122,7 +123,7 @@ async fn what_the_admin_api_does_not_take_it_names() {
         (
             "PUT",
             "/faults",
-            json!({"target": "arm", "kind": "hang"}),
+            json!({"target": "dns", "kind": "hang"}),
             "/admin/faults",
         ),
         (

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod admin;
+mod arm;
 mod assertion;
 mod client;
 mod entra;

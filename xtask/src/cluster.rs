@@ -1,0 +1,183 @@
+//! The test control plane: its programs, built once from pinned Go modules into the cache folder, and a way to
+//! start and end it by hand. The tests start their own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::cli::{Cluster, ClusterTask};
+use crate::demo::become_program;
+use crate::process::{build_with_tests, probe, run};
+use crate::test::Skip;
+use crate::workspace::{program, root};
+
+/// The Kubernetes release that tests/cluster/go/kube pins, as its programs say it.
+const KUBERNETES: &str = "v1.33.4";
+
+/// What is built: a folder of tests/cluster/go, its packages, and the programs that they become.
+struct Pin {
+    folder: &'static str,
+    packages: &'static [(&'static str, &'static str)],
+    cost: &'static str,
+}
+
+const PINS: [Pin; 3] = [
+    Pin {
+        folder: "etcd",
+        packages: &[("go.etcd.io/etcd/server/v3", "etcd")],
+        cost: "half a minute",
+    },
+    Pin {
+        folder: "kube",
+        packages: &[("./allinone", "kube")],
+        cost: "six minutes on two idle cores",
+    },
+    Pin {
+        folder: "tools",
+        packages: &[("./pause", "pause"), ("./whoami", "whoami")],
+        cost: "a second",
+    },
+];
+
+/// The names by which the one Kubernetes program knows what it is to be.
+const COMPONENTS: [&str; 6] = [
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+    "kubectl",
+];
+
+pub(crate) fn perform(options: &Cluster) -> Result<()> {
+    match &options.task {
+        ClusterTask::Build => {
+            if let Some(Skip::Missing(why) | Skip::Environment(why)) = build()? {
+                anyhow::bail!(why);
+            }
+            println!("{}", bin().display());
+            Ok(())
+        }
+        ClusterTask::Up => up(),
+    }
+}
+
+/// Builds what is not there yet; says what is missing on a machine that cannot.
+pub(crate) fn build() -> Result<Option<Skip>> {
+    let Some(version) = probe("go", &["version"]) else {
+        let why = "the test control plane is built from Go modules, and there is no `go`; install Go 1.24 or later";
+        return Ok(Some(Skip::Missing(why.to_owned())));
+    };
+    for pin in &PINS {
+        pin.build(&version)?;
+    }
+    for component in COMPONENTS {
+        link(component)?;
+    }
+    Ok(None)
+}
+
+/// A control plane in the foreground.
+fn up() -> Result<()> {
+    if let Some(Skip::Missing(why) | Skip::Environment(why)) = build()? {
+        anyhow::bail!(why);
+    }
+    build_with_tests()?;
+    become_program(&mut Command::new(program("debug", "control-plane")))
+}
+
+impl Pin {
+    fn build(&self, version: &str) -> Result<()> {
+        let sources = root().join("tests/cluster/go").join(self.folder);
+        let stamp = format!("{version}\n{KUBERNETES}\n{}", contents(&sources)?);
+        let note = bin().join(format!(".{}.made-from", self.folder));
+        let made = fs::read_to_string(&note).is_ok_and(|text| text == stamp);
+        if made
+            && self
+                .packages
+                .iter()
+                .all(|(_, name)| bin().join(name).exists())
+        {
+            return Ok(());
+        }
+        println!(
+            "building {} (once, {}) into {}",
+            self.folder,
+            self.cost,
+            bin().display()
+        );
+        for (package, name) in self.packages {
+            run(&mut go(&sources, package, name)).with_context(|| format!("building {name}"))?;
+        }
+        fs::write(note, stamp).context("noting what was built")
+    }
+}
+
+/// Caches of its own, so that one folder has everything, and nothing of the user's settings changes the result.
+fn go(sources: &Path, package: &str, name: &str) -> Command {
+    let mut go = Command::new("go");
+    go.current_dir(sources)
+        .env("GOMODCACHE", cache().join("go/modules"))
+        .env("GOCACHE", cache().join("go/build"))
+        .env("GOFLAGS", "-mod=readonly -modcacherw -buildvcs=false")
+        .env("GOTOOLCHAIN", "local")
+        .env("CGO_ENABLED", "0")
+        .args(["build", "-trimpath", "-ldflags", &linker_flags(), "-o"])
+        .arg(bin().join(name))
+        .arg(package);
+    go
+}
+
+/// Without its version the API server says v0.0.0, and clients complain.
+fn linker_flags() -> String {
+    let of = |name: &str, value: &str| format!("-X k8s.io/component-base/version.{name}={value}");
+    let minor = KUBERNETES.split('.').nth(1).unwrap_or_default();
+    [
+        "-s -w".to_owned(),
+        of("gitVersion", KUBERNETES),
+        of("gitMajor", "1"),
+        of("gitMinor", minor),
+        of("gitTreeState", "clean"),
+        of("buildDate", "1970-01-01T00:00:00Z"),
+        format!("-X k8s.io/client-go/pkg/version.gitVersion={KUBERNETES}"),
+    ]
+    .join(" ")
+}
+
+/// All files of a folder in one text.
+fn contents(folder: &Path) -> Result<String> {
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
+        .with_context(|| format!("listing {}", folder.display()))?;
+    entries.sort();
+    let texts = entries.into_iter().map(|path| match path.is_dir() {
+        true => contents(&path),
+        false => fs::read_to_string(&path).with_context(|| path.display().to_string()),
+    });
+    texts.collect()
+}
+
+fn link(component: &str) -> Result<()> {
+    let path = bin().join(component);
+    if path.exists() {
+        return Ok(());
+    }
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("kube", &path).with_context(|| path.display().to_string())?;
+    Ok(())
+}
+
+fn bin() -> PathBuf {
+    cache().join("bin")
+}
+
+/// The same rule as podgate_testkit's, which is not linked here.
+fn cache() -> PathBuf {
+    let variable = |name| std::env::var_os(name).map(PathBuf::from);
+    variable("PODGATE_CACHE")
+        .or_else(|| variable("XDG_CACHE_HOME").map(|folder| folder.join("podgate")))
+        .or_else(|| variable("HOME").map(|home| home.join(".cache/podgate")))
+        .unwrap_or_else(|| std::env::temp_dir().join("podgate"))
+}

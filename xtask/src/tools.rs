@@ -1,0 +1,33 @@
+//! Cargo's own tools that steps need: the pinned version of each, below the target folder.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use crate::process::{cargo, probe, run};
+use crate::workspace::{installed, root};
+
+/// A program from the crates registry, installed when it is not there yet. A debug build: it compiles in half
+/// the time, and what these tools do takes a second either way.
+pub(crate) fn program(name: &str, version: &str) -> Result<PathBuf> {
+    let tools = installed("tools");
+    let program = tools.join("bin").join(name);
+    if probe(&program, &["--version"]).is_some_and(|said| said == format!("{name} {version}")) {
+        return Ok(program);
+    }
+    println!("installing {name} {version} into {}", tools.display());
+    let mut cargo = cargo(root());
+    cargo.args([
+        "install",
+        name,
+        "--quiet",
+        "--locked",
+        "--debug",
+        "--force",
+        "--version",
+        version,
+    ]);
+    run(cargo.arg("--root").arg(&tools))
+        .with_context(|| format!("{name} is needed for this step"))?;
+    Ok(program)
+}
