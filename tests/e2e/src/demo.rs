@@ -87,7 +87,8 @@ pub fn lay_out(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn secrets() -> serde_json::Value {
+/// The Secrets of the service principals, as a `List`.
+pub fn secrets() -> serde_json::Value {
     json!({"apiVersion": "v1", "kind": "List", "items": [
         secret("worker-secret", &[("clientSecret", SECRET.as_bytes())]),
         secret("ledger-certificate", &[

@@ -6,6 +6,7 @@
 
 pub mod bench;
 pub mod demo;
+pub mod node;
 pub mod process;
 pub mod sdk;
 pub mod stage;

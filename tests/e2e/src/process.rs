@@ -72,7 +72,7 @@ impl GatewayProcess {
 }
 
 /// Beside this program: cargo puts all binaries of a profile into one folder.
-fn binary() -> anyhow::Result<PathBuf> {
+pub(crate) fn binary() -> anyhow::Result<PathBuf> {
     let this = std::env::current_exe()?;
     let mut folder = this.parent().context("no parent")?;
     if folder.ends_with("deps") {

@@ -16,7 +16,7 @@ fn every_test_that_an_invariant_names_exists() {
 }
 
 /// All Rust sources of the parts that have tests, in one text.
-fn sources(root: &Path) -> String {
+pub(crate) fn sources(root: &Path) -> String {
     let mut folders: Vec<PathBuf> = ["gateway", "tests"].map(|part| root.join(part)).into();
     let mut text = String::new();
     while let Some(folder) = folders.pop() {

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+mod attacks;
 mod flags;
 mod invariants;
 mod links;

@@ -66,6 +66,8 @@ fn example(category: &str) -> Refusal {
         "method_not_allowed" => Refusal::MethodNotAllowed(text()),
         "instance_metadata_blocked" => Refusal::InstanceMetadataBlocked,
         "unknown_pod" => Refusal::UnknownPod { ip },
+        "no_such_pod" => Refusal::NoSuchPod(pod),
+        "not_host" => Refusal::NotHost(1000),
         "ambiguous_pod" => Refusal::AmbiguousPod { ip, pods: 2 },
         "pod_changed" => Refusal::PodChanged { ip },
         "denied" => Refusal::Denied {
@@ -73,6 +75,7 @@ fn example(category: &str) -> Refusal {
             reason: text(),
         },
         "policy_failed" => Refusal::PolicyFailed { plugin: plugin() },
+        "policy_unavailable" => Refusal::PolicyUnavailable { plugin: plugin() },
         "no_identity" => Refusal::NoIdentity(text()),
         "several_identities" => Refusal::SeveralIdentities(text()),
         "not_assigned_yet" => Refusal::NotAssignedYet(text()),
