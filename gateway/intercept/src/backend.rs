@@ -1,0 +1,194 @@
+//! Which of the two ways to write rules is used, and what the other one left.
+
+use std::net::IpAddr;
+
+use crate::cli::Choice;
+use crate::legacy::Legacy;
+use crate::nftables::Nftables;
+use crate::old_agent;
+use crate::plan::Plan;
+use crate::tool::ToolError;
+
+/// One way to write rules.
+#[derive(Clone, Debug)]
+pub(crate) enum Backend {
+    /// A table of nftables.
+    Nftables(Nftables),
+    /// Chains of iptables-legacy.
+    Legacy(Legacy),
+}
+
+/// Why there is none.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BackendError {
+    /// Neither works.
+    #[error(
+        "neither nftables nor iptables-legacy works here: {nftables}; {legacy}. podgate needs CAP_NET_ADMIN, and the \
+         package nftables with a kernel of 5.9 or newer (NF_TABLES_INET, NFT_FIB_INET, NFT_REJECT_INET, NFT_NAT, \
+         NFT_CT), or the package iptables with CAP_NET_RAW and IP_NF_IPTABLES_LEGACY, IP_NF_RAW, IP_NF_NAT and \
+         IP_NF_MATCH_RPFILTER"
+    )]
+    Neither {
+        /// What nft said.
+        nftables: Box<ToolError>,
+        /// What iptables said.
+        legacy: Box<ToolError>,
+    },
+    /// A tool failed.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+}
+
+impl Backend {
+    /// The one that is asked for, or the first that the kernel accepts.
+    ///
+    /// # Errors
+    /// It does not work here.
+    pub(crate) async fn choose(choice: Choice, plan: &Plan) -> Result<Self, BackendError> {
+        match choice {
+            Choice::Nftables => Ok(nftables(plan).await?),
+            Choice::IptablesLegacy => Ok(legacy(plan).await?),
+            Choice::Auto => match nftables(plan).await {
+                Ok(backend) => Ok(backend),
+                Err(nftables) => match legacy(plan).await {
+                    Ok(backend) => {
+                        tracing::warn!(reason = %nftables, "nftables does not work here, so iptables-legacy is used");
+                        Ok(backend)
+                    }
+                    Err(legacy) => Err(neither(nftables, legacy)),
+                },
+            },
+        }
+    }
+
+    /// Its name, as on the command line.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Nftables(_) => "nftables",
+            Self::Legacy(_) => "iptables-legacy",
+        }
+    }
+
+    /// Whether the kernel tells when its rules change.
+    pub(crate) fn has_events(&self) -> bool {
+        matches!(self, Self::Nftables(_))
+    }
+
+    /// Puts the rules into place.
+    ///
+    /// # Errors
+    /// A tool failed.
+    pub(crate) async fn apply(&self, plan: &Plan) -> Result<(), ToolError> {
+        match self {
+            Self::Nftables(nftables) => nftables.apply(plan).await,
+            Self::Legacy(legacy) => legacy.apply(plan).await,
+        }
+    }
+
+    /// How the rules in place differ from the plan.
+    ///
+    /// # Errors
+    /// They could not be listed.
+    pub(crate) async fn differences(&self, plan: &Plan) -> Result<Vec<String>, ToolError> {
+        match self {
+            Self::Nftables(nftables) => nftables.differences(plan).await,
+            Self::Legacy(legacy) => legacy.differences(plan).await,
+        }
+    }
+}
+
+fn neither(nftables: ToolError, legacy: ToolError) -> BackendError {
+    BackendError::Neither {
+        nftables: Box::new(nftables),
+        legacy: Box::new(legacy),
+    }
+}
+
+async fn nftables(plan: &Plan) -> Result<Backend, ToolError> {
+    let nftables = Nftables::find()?;
+    nftables.try_out(plan).await?;
+    Ok(Backend::Nftables(nftables))
+}
+
+async fn legacy(plan: &Plan) -> Result<Backend, ToolError> {
+    let legacy = Legacy::find()?;
+    legacy.try_out(plan).await?;
+    Ok(Backend::Legacy(legacy))
+}
+
+/// Both ways, as far as their tools are installed: for what was left by an earlier run or by the old agent.
+#[derive(Clone, Debug)]
+pub(crate) struct Leftovers {
+    nftables: Option<Nftables>,
+    legacy: Option<Legacy>,
+}
+
+impl Leftovers {
+    /// Looks for the tools.
+    ///
+    /// # Errors
+    /// None is installed, so nothing can be known.
+    pub(crate) fn find() -> Result<Self, BackendError> {
+        match (Nftables::find(), Legacy::find()) {
+            (Err(nftables), Err(legacy)) => Err(neither(nftables, legacy)),
+            (nftables, legacy) => Ok(Self {
+                nftables: nftables.ok(),
+                legacy: legacy.ok(),
+            }),
+        }
+    }
+
+    /// Where rules in place lead to, whoever's way wrote them.
+    ///
+    /// # Errors
+    /// They could not be listed.
+    pub(crate) async fn listeners(&self) -> Result<Vec<IpAddr>, ToolError> {
+        let mut listeners = Vec::new();
+        if let Some(nftables) = &self.nftables {
+            listeners.extend(nftables.listeners().await?);
+        }
+        if let Some(legacy) = &self.legacy {
+            listeners.extend(legacy.listeners().await?);
+        }
+        Ok(listeners)
+    }
+
+    /// Removes podgate's rules but those of `kept`'s way; the names of what was removed.
+    ///
+    /// # Errors
+    /// A tool failed.
+    pub(crate) async fn remove(
+        &self,
+        kept: Option<&Backend>,
+    ) -> Result<Vec<&'static str>, ToolError> {
+        let mut removed = Vec::new();
+        if let Some(nftables) = &self.nftables
+            && !matches!(kept, Some(Backend::Nftables(_)))
+            && nftables.remove().await?
+        {
+            removed.push("nftables");
+        }
+        if let Some(legacy) = &self.legacy
+            && !matches!(kept, Some(Backend::Legacy(_)))
+            && legacy.remove().await?
+        {
+            removed.push("iptables-legacy");
+        }
+        Ok(removed)
+    }
+
+    /// Removes the old agent's chain wherever it is; says whether it was.
+    ///
+    /// # Errors
+    /// A tool failed.
+    pub(crate) async fn remove_old_agent(&self) -> Result<bool, ToolError> {
+        let mut removed = false;
+        if let Some(nftables) = &self.nftables {
+            removed |= old_agent::remove(nftables).await?;
+        }
+        if let Some(legacy) = &self.legacy {
+            removed |= legacy.remove_old_agent().await?;
+        }
+        Ok(removed)
+    }
+}
