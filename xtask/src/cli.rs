@@ -52,8 +52,15 @@ pub(crate) struct Cluster {
 pub(crate) enum ClusterTask {
     /// Build its programs into the cache folder; a second time takes no time.
     Build,
-    /// Start one in the foreground, with podgate's kinds, and say how to reach it.
-    Up,
+    /// Start one in the foreground and say how to reach it: etcd and kube-apiserver with podgate's kinds, or with
+    /// --nodes a whole cluster.
+    Up {
+        /// Real nodes (root): kubelet, containerd, kube-proxy and a bridge for pods, each in namespaces of its own.
+        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=9))]
+        nodes: Option<u8>,
+    },
+    /// End all that run on this machine.
+    Down,
 }
 
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use crate::cli::{Cluster, ClusterTask};
 use crate::demo::become_program;
 use crate::process::{build_with_tests, probe, run};
-use crate::test::Skip;
+use crate::test::{Skip, packages};
 use crate::workspace::{program, root};
 
 /// The Kubernetes release that tests/cluster/go/kube pins, as its programs say it.
@@ -41,6 +41,24 @@ const PINS: [Pin; 3] = [
     },
 ];
 
+/// What a node consists of besides.
+const PACKAGES: [&str; 14] = [
+    "bc",
+    "busybox-static",
+    "conntrack",
+    "containerd",
+    "containernetworking-plugins",
+    "curl",
+    "iproute2",
+    "iptables",
+    "jq",
+    "nftables",
+    "openssl",
+    "procps",
+    "runc",
+    "util-linux",
+];
+
 /// The names by which the one Kubernetes program knows what it is to be.
 const COMPONENTS: [&str; 6] = [
     "kube-apiserver",
@@ -60,7 +78,9 @@ pub(crate) fn perform(options: &Cluster) -> Result<()> {
             println!("{}", bin().display());
             Ok(())
         }
-        ClusterTask::Up => up(),
+        ClusterTask::Up { nodes: None } => up(),
+        ClusterTask::Up { nodes: Some(nodes) } => up_with_nodes(*nodes),
+        ClusterTask::Down => down(),
     }
 }
 
@@ -86,6 +106,65 @@ fn up() -> Result<()> {
     }
     build_with_tests()?;
     become_program(&mut Command::new(program("debug", "control-plane")))
+}
+
+/// Ends with Ctrl-C, or with Ctrl-D, which ends the script's standard input.
+fn up_with_nodes(nodes: u8) -> Result<()> {
+    if let Some(Skip::Missing(why) | Skip::Environment(why)) = build_nodes()? {
+        anyhow::bail!(why);
+    }
+    println!(
+        "the last line names the cluster's folder: FOLDER/kubectl, FOLDER/on node1 COMMAND; Ctrl-C ends it"
+    );
+    let mut script = Command::new(root().join("tests/cluster/up.sh"));
+    script
+        .env("BIN", bin())
+        .env("IMAGES", images())
+        .env("NODES", nodes.to_string());
+    become_program(&mut script)
+}
+
+/// Their owners take away what they made.
+fn down() -> Result<()> {
+    for entry in fs::read_dir(std::env::temp_dir())?.flatten() {
+        let name = entry.file_name();
+        let is_ours = name.to_string_lossy().starts_with("podgate-c");
+        let Some(owner) = is_ours
+            .then(|| fs::read_to_string(entry.path().join("owner")).ok())
+            .flatten()
+        else {
+            continue;
+        };
+        println!("ending {}", entry.path().display());
+        run(Command::new("kill").arg(owner.trim()))?;
+    }
+    Ok(())
+}
+
+/// The control plane's programs, the packages of a node and the images of its pods.
+pub(crate) fn build_nodes() -> Result<Option<Skip>> {
+    if let Some(missing) = packages::ensure(&PACKAGES)? {
+        return Ok(Some(missing));
+    }
+    if let Some(missing) = build()? {
+        return Ok(Some(missing));
+    }
+    if ["pause.tar", "tools.tar"]
+        .iter()
+        .any(|image| !images().join(image).exists())
+    {
+        println!(
+            "making the images of the test pods in {}",
+            images().display()
+        );
+        let mut script = Command::new(root().join("tests/cluster/images.sh"));
+        run(script.env("BIN", bin()).env("IMAGES", images()))?;
+    }
+    Ok(None)
+}
+
+fn images() -> PathBuf {
+    cache().join("images")
 }
 
 impl Pin {

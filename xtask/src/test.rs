@@ -4,6 +4,7 @@
 //! machine cannot run is skipped by name and reason; `--strict` counts that as a failure.
 
 mod deny;
+pub(crate) mod packages;
 mod readme;
 mod steps;
 mod summary;

@@ -1,6 +1,6 @@
 //! What podgate's tests share, and what application developers may use to test against Azure without Azure.
 //!
-//! - [`AzureSim`]: azure-sim, a strict double of IMDS and of Entra ID's token endpoints on loopback
+//! - [`AzureSim`]: azure-sim, a strict double of IMDS, of Entra ID's token endpoints and of ARM on loopback
 //!   (also a program: `cargo run -p podgate-testkit --bin azure-sim -- --help`);
 //! - [`pki`]: RSA certificates made for tests, and [`fixtures`]: committed PFX files in every encoding users hold;
 //! - [`Client`]: a small HTTP/1.1 client that chooses its source address, because a pod is its address.
@@ -15,14 +15,19 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
 mod client;
+mod cluster;
+mod control_plane;
 pub mod fixtures;
 pub mod netns;
 pub mod pki;
 mod sim;
 
 pub use client::{Answer, Client, ClientError, free_port};
+pub use cluster::Cluster;
+pub use control_plane::{ControlPlane, cache_folder, client_of, programs};
 pub use sim::{
-    Application, AzureSim, Call, Certificate, CertificateError, Claims, ConfigError, Fault,
-    FaultKind, LimitCounts, Limits, ManagedIdentity, Resources, SimConfig, SimError, Target, Times,
+    Application, ArmBucket, ArmLimit, ArmSettings, AzureSim, Call, Certificate, CertificateError,
+    Claims, Compute, ConfigError, Fault, FaultKind, HandChange, LimitCounts, Limits,
+    ManagedIdentity, Resources, SimConfig, SimError, StateChange, SystemIdentity, Target, Times,
     TrustedIssuer, VerifyError,
 };

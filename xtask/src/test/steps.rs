@@ -31,7 +31,7 @@ impl Step {
     }
 }
 
-pub(super) const STEPS: [Step; 18] = [
+pub(super) const STEPS: [Step; 19] = [
     Step::new("fmt", "formatting of the three workspaces", fmt),
     Step::new(
         "readme",
@@ -83,6 +83,11 @@ pub(super) const STEPS: [Step; 18] = [
         client("java")
     }),
     Step::new("cluster", "the test control plane", control_plane),
+    Step::new(
+        "cluster-source",
+        "the gateway and a real API server, with the rights of docs/rbac.md",
+        cluster_source,
+    ),
     Step::new(
         "intercept",
         "the rules of the node's firewall, in network namespaces",
@@ -154,13 +159,15 @@ fn tests() -> Result<Option<Skip>> {
 }
 
 fn control_plane() -> Result<Option<Skip>> {
-    if let Some(missing) = cluster::build()? {
+    if let Some(missing) = cluster::build_nodes()? {
         return Ok(Some(missing));
     }
     ran(run(cargo(root()).args([
         "test",
         "--locked",
         "--workspace",
+        "--test",
+        "cluster",
         "--test",
         "control_plane",
         "--test",
@@ -170,13 +177,37 @@ fn control_plane() -> Result<Option<Skip>> {
     ])))
 }
 
+/// Each test has an API server of its own, a third of a gigabyte.
+fn cluster_source() -> Result<Option<Skip>> {
+    if let Some(missing) = cluster::build()? {
+        return Ok(Some(missing));
+    }
+    ran(run(cargo(root()).args([
+        "test",
+        "--locked",
+        "--workspace",
+        "--test",
+        "cluster_source",
+        "--",
+        "--ignored",
+        "--test-threads=2",
+    ])))
+}
+
 /// The tests run the crate's example as a process, which `cargo test --test` alone does not build.
 fn intercept() -> Result<Option<Skip>> {
     if probe("id", &["-u"]).as_deref() != Some("0") {
         let why = "network namespaces and firewall rules need root; run it as root";
         return Ok(Some(Skip::Missing(why.to_owned())));
     }
-    let packages = ["nftables", "iptables", "conntrack", "iproute2", "procps", "util-linux"];
+    let packages = [
+        "nftables",
+        "iptables",
+        "conntrack",
+        "iproute2",
+        "procps",
+        "util-linux",
+    ];
     if let Some(missing) = packages::ensure(&packages)? {
         return Ok(Some(missing));
     }
@@ -185,7 +216,15 @@ fn intercept() -> Result<Option<Skip>> {
         return Ok(Some(Skip::Environment(why.to_owned())));
     }
     build_with_tests()?;
-    let arguments = ["test", "--locked", "--workspace", "--test", "intercept", "--", "--ignored"];
+    let arguments = [
+        "test",
+        "--locked",
+        "--workspace",
+        "--test",
+        "intercept",
+        "--",
+        "--ignored",
+    ];
     ran(run(cargo(root()).args(arguments)))
 }
 

@@ -8,14 +8,15 @@ use clap::Parser;
 use podgate_testkit::{AzureSim, SimConfig};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// A strict double of Azure's instance metadata service and of Entra ID's token endpoints, on loopback.
+/// A strict double of Azure's instance metadata service, of Entra ID's token endpoints and of Azure Resource
+/// Manager's virtual machines and scale sets, on loopback.
 ///
 /// It prints its addresses as one line of JSON on stdout when it is ready, logs every call on stderr (set RUST_LOG
 /// for more or less), and ends on SIGTERM or SIGINT.
 #[derive(Parser)]
 #[command(name = "azure-sim", version, after_long_help = ADMIN)]
 struct Flags {
-    /// Initial identities, applications and settings (YAML).
+    /// Initial identities, applications, scale sets and settings (YAML).
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where IMDS and the admin API listen (http); overrides the file.
@@ -24,7 +25,10 @@ struct Flags {
     /// Where Entra listens (https); overrides the file.
     #[arg(long, value_name = "ADDRESS:PORT")]
     entra_listen: Option<SocketAddr>,
-    /// Where to write the certificate that clients of Entra must trust (PEM).
+    /// Where ARM listens (https); overrides the file.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    arm_listen: Option<SocketAddr>,
+    /// Where to write the certificate that clients of Entra and ARM must trust (PEM).
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 }
@@ -71,6 +75,7 @@ fn configuration(flags: &Flags) -> Result<SimConfig, String> {
         .map_or_else(|| Ok(SimConfig::default()), read)?;
     config.imds_listen = flags.imds_listen.unwrap_or(config.imds_listen);
     config.entra_listen = flags.entra_listen.unwrap_or(config.entra_listen);
+    config.arm_listen = flags.arm_listen.unwrap_or(config.arm_listen);
     Ok(config)
 }
 

@@ -1,12 +1,18 @@
 //! What is refused of a change, what it costs, and what comes of it.
 
-use podgate_testkit::{Fault, FaultKind, StateChange};
+use podgate_testkit::{ArmBucket, ArmLimit, Fault, FaultKind, StateChange};
 
 use super::*;
 
 #[tokio::test]
 async fn a_body_that_is_more_or_other_than_identities_is_refused() {
-    let sim = start(config()).await;
+    let mut config = config();
+    let roomy = ArmBucket {
+        capacity: 100,
+        per_minute: 1,
+    };
+    config.arm.buckets = [(ArmLimit::ScaleSetUpdate, roomy)].into();
+    let sim = start(config).await;
     let (id, many) = (
         reader().resource_id,
         (0..151)
@@ -50,11 +56,21 @@ async fn a_body_that_is_more_or_other_than_identities_is_refused() {
             json!({"identity": {"type": "UserAssigned", "userAssignedIdentities": {&id: {}, id.to_uppercase(): {}}}}),
             "Duplicate",
         ),
-        (body("None", &[id.clone()], &[]), "must name 'UserAssigned'"),
-        (body("UserAssigned", &many, &[]), "at most 150"),
-        (body("UserAssigned", &[], &[id.clone()]), "where it is not"),
         (
-            body("SystemAssigned, UserAssigned", &[id.clone()], &[]),
+            body("None", std::slice::from_ref(&id), &[]),
+            "must name 'UserAssigned'",
+        ),
+        (body("UserAssigned", &many, &[]), "at most 150"),
+        (
+            body("UserAssigned", &[], std::slice::from_ref(&id)),
+            "where it is not",
+        ),
+        (
+            body(
+                "SystemAssigned, UserAssigned",
+                std::slice::from_ref(&id),
+                &[],
+            ),
             "system-assigned",
         ),
     ] {
@@ -107,15 +123,23 @@ async fn a_change_merges_and_the_type_alone_takes_the_last_under_if_match() {
     let (a, b) = (reader().resource_id, writer().resource_id);
     by_hand(&sim, &[identity("foreign")], &[]);
     assert_eq!(
-        patch(&sim, &body("UserAssigned", &[a.clone()], &[]), &[])
-            .await
-            .status,
+        patch(
+            &sim,
+            &body("UserAssigned", std::slice::from_ref(&a), &[]),
+            &[]
+        )
+        .await
+        .status,
         200
     );
     assert_eq!(
         patch(
             &sim,
-            &body("UserAssigned", &[b.clone()], &[a.to_uppercase()]),
+            &body(
+                "UserAssigned",
+                std::slice::from_ref(&b),
+                &[a.to_uppercase()]
+            ),
             &[]
         )
         .await
@@ -361,10 +385,10 @@ async fn the_node_s_imds_has_what_arm_gave_the_node_and_nothing_else() {
     )
     .await;
     until("the operation ends", || on_it(&sim).len() == 2).await;
-    let mut status = ask(&writer()).await;
-    while status != 200 {
-        status = ask(&writer()).await;
-    }
+    let served = async { while ask(&writer()).await != 200 {} };
+    tokio::time::timeout(Duration::from_secs(10), served)
+        .await
+        .expect("IMDS hears of it");
     by_hand(&sim, &[], &[writer().resource_id]);
     assert_eq!((ask(&reader()).await, ask(&writer()).await), (200, 400));
     assert!(sim.remove_arm_identity(&reader().resource_id));
