@@ -90,7 +90,7 @@ impl NodeStage {
         std::fs::write(stage.file("ca.pem"), stage.sim.ca_pem())?;
         let kubeconfig = stage
             .control
-            .kubeconfig_for(SERVICE_ACCOUNT, "system:masters")?;
+            .kubeconfig_for(SERVICE_ACCOUNT, "system:serviceaccounts")?;
         std::fs::write(stage.file("gateway.kubeconfig"), kubeconfig)?;
         Ok(stage)
     }

@@ -150,12 +150,26 @@ pub(super) async fn cast(kube: &Client) -> Result<()> {
         .await?;
     let text = std::fs::read_to_string(demo::manifests().join("identities.yaml"))?;
     apply(kube, &text).await?;
+    apply(kube, &rights()?).await?;
     for secret in demo::secrets()["items"].as_array().context("secrets")? {
         let secrets: Api<Secret> = Api::namespaced(kube.clone(), "shop");
         let secret = serde_json::from_value(secret.clone())?;
         secrets.create(&PostParams::default(), &secret).await?;
     }
     Ok(())
+}
+
+/// The rights of the gateway as docs/rbac.md has them, for both Secrets of the demo.
+fn rights() -> Result<String> {
+    let page = std::fs::read_to_string(demo::manifests().join("../../docs/rbac.md"))?;
+    let blocks = page
+        .split("```yaml\n")
+        .skip(1)
+        .filter_map(|block| block.split("```").next());
+    let text: Vec<&str> = blocks.collect();
+    Ok(text
+        .join("---\n")
+        .replace("[worker-secret]", "[worker-secret, ledger-certificate]"))
 }
 
 /// `kubectl apply` of a text of several documents.

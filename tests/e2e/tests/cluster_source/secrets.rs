@@ -1,5 +1,8 @@
 //! Secrets: which are read, when, and with which right.
 
+use k8s_openapi::api::authorization::v1::{
+    ResourceRule, SelfSubjectRulesReview, SelfSubjectRulesReviewSpec,
+};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ListParams};
 use podgate_e2e::demo;
@@ -9,6 +12,37 @@ use crate::scene::Scene;
 
 const STORAGE: &str = "https://storage.azure.com";
 const GRAPH: &str = "https://graph.microsoft.com";
+
+/// What the API server says a client may do in the namespace `shop`, but for asking who it is and what it may.
+async fn rights(kube: kube::Client) -> Vec<String> {
+    let asked = SelfSubjectRulesReview {
+        spec: SelfSubjectRulesReviewSpec {
+            namespace: Some("shop".to_owned()),
+        },
+        ..Default::default()
+    };
+    let reviews: Api<SelfSubjectRulesReview> = Api::all(kube);
+    let review = reviews.create(&Default::default(), &asked).await.unwrap();
+    let rules = review.status.unwrap().resource_rules;
+    let mut told: Vec<String> = rules.iter().map(right).collect();
+    told.retain(|right| !right.starts_with("auth"));
+    told.sort();
+    told
+}
+
+fn right(rule: &ResourceRule) -> String {
+    let joined = |words: &Option<Vec<String>>| words.clone().unwrap_or_default().join(" ");
+    let group = match joined(&rule.api_groups) {
+        group if group.is_empty() => group,
+        group => format!("{group}/"),
+    };
+    let names = match joined(&rule.resource_names) {
+        names if names.is_empty() => names,
+        names => format!(" ({names})"),
+    };
+    let resources = joined(&rule.resources);
+    format!("{group}{resources}{names}: {}", rule.verbs.join(" "))
+}
 
 async fn scene() -> Scene {
     Scene::start(&["--operation-mode=managed"]).await.unwrap()
@@ -92,9 +126,17 @@ async fn a_secret_without_its_right_refuses_the_pod_that_needs_it_and_names_the_
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the control plane: cargo xtask test --only cluster-source"]
-async fn the_rights_of_the_page_are_for_one_secret_by_its_name() {
+async fn the_service_account_can_do_what_the_document_says_and_no_more() {
     let scene = scene().await;
-    let secrets: Api<Secret> = Api::namespaced(scene.cluster.as_gateway().await.unwrap(), "shop");
+    let kube = scene.cluster.as_gateway().await.unwrap();
+    let expected = [
+        "aadpodidentity.k8s.io/azureassignedidentities: list watch",
+        "aadpodidentity.k8s.io/azureidentities azureidentitybindings azurepodidentityexceptions: list watch",
+        "pods: list watch",
+        "secrets (worker-secret): list watch",
+    ];
+    assert_eq!(rights(kube.clone()).await, expected);
+    let secrets: Api<Secret> = Api::namespaced(kube, "shop");
     let by_name = |name: &str| ListParams::default().fields(&format!("metadata.name={name}"));
     assert_eq!(
         secrets

@@ -33,7 +33,9 @@ async fn a_misbehaving_policy_denies_and_the_pod_learns_which_one_it_was() {
             .await
             .unwrap();
         let answer = stage.token(WEB, &vault()).await.unwrap();
-        assert_eq!(answer.status, 403, "{mode}: {}", answer.text());
+        // What took too long may not do so again, which every SDK finds out by itself.
+        let status = if mode == "loop" { 503 } else { 403 };
+        assert_eq!(answer.status, status, "{mode}: {}", answer.text());
         let description = described(&answer);
         assert!(
             description.contains("policy guest failed"),
