@@ -83,19 +83,26 @@ impl ImdsClient {
     /// Gets a token of one of the node's identities.
     ///
     /// # Flow
-    /// Waits for a turn, asks once, parses. Whoever needs many tokens needs a cache in front.
+    /// Waits for the turn of `party`, asks once, parses. Whoever needs many tokens needs a cache in front.
+    /// A party is whoever must not wait for what others ask: on a node, a namespace.
     ///
     /// # Errors
     /// [`Failure::Refused`] where IMDS says so for good: `invalid_request` with `Identity not found` when the
     /// identity is not on the node, `invalid_resource` when the audience does not exist.
     /// [`Failure::Unavailable`] for throttling, upgrades (410), outages and answers that make no sense.
-    pub async fn token(&self, selector: &Selector, resource: &Resource) -> Result<Token, Failure> {
+    pub async fn token(
+        &self,
+        selector: &Selector,
+        resource: &Resource,
+        party: &str,
+    ) -> Result<Token, Failure> {
         let mut query = vec![
             ("api-version", API_VERSION),
             ("resource", resource.as_str()),
         ];
         query.extend(selector.parameter());
-        let answer = self.get(route::TOKEN, &query, MAX_BODY).await?;
+        let turn = self.limits.identity(party);
+        let answer = self.get(route::TOKEN, &query, turn, MAX_BODY).await?;
         if answer.status() != ::http::StatusCode::OK {
             return Err(refusal::read(&answer));
         }
@@ -115,18 +122,25 @@ impl ImdsClient {
         query: &[(&str, &str)],
     ) -> Result<Response<Bytes>, Failure> {
         route::check(path)?;
-        self.get(path, query, MAX_METADATA).await
+        let turn = async {
+            match route::is_identity(path) {
+                true => self.limits.info().await,
+                false => self.limits.instance().await,
+            }
+        };
+        self.get(path, query, turn, MAX_METADATA).await
     }
 
     async fn get(
         &self,
         path: &str,
         query: &[(&str, &str)],
+        turn: impl Future<Output = Turn>,
         max_body: usize,
     ) -> Result<Response<Bytes>, Failure> {
         let request = self.request(path, query)?;
         let end = Instant::now() + self.deadline;
-        let _turn = self.turn(path, end).await?;
+        let _turn = timeout_at(end, turn).await.map_err(|_| self.no_turn())?;
         let bounds = Bounds {
             deadline: end.saturating_duration_since(Instant::now()),
             max_body,
@@ -147,23 +161,15 @@ impl ImdsClient {
             .map_err(|error| Failure::outage(format!("a request to IMDS cannot be built: {error}")))
     }
 
-    async fn turn(&self, path: &str, end: Instant) -> Result<Turn, Failure> {
-        let turn = async {
-            match route::is_identity(path) {
-                true => self.limits.identity().await,
-                false => self.limits.instance().await,
-            }
-        };
-        timeout_at(end, turn)
-            .await
-            .map_err(|_| Failure::Unavailable {
-                description: format!(
-                    "no turn at IMDS within {:?}: this node asks it as often as Azure allows",
-                    self.deadline
-                ),
-                retry_after: Some(NEXT_WINDOW),
-                throttled: true,
-            })
+    fn no_turn(&self) -> Failure {
+        Failure::Unavailable {
+            description: format!(
+                "no turn at IMDS within {:?}: this node asks it as often as Azure allows",
+                self.deadline
+            ),
+            retry_after: Some(NEXT_WINDOW),
+            throttled: true,
+        }
     }
 }
 

@@ -9,14 +9,25 @@ use std::time::{Duration, SystemTime};
 
 use ::http::HeaderMap;
 use ::http::header::RETRY_AFTER;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
+
+mod seats;
+
+use seats::{Seat, Seats};
 
 /// Identity requests that IMDS serves at a time ("Rate limiting" of Microsoft's description of IMDS).
 pub const IDENTITY_CONCURRENT: usize = 5;
 
 /// Identity requests that IMDS takes in a second, likewise.
 pub const IDENTITY_PER_SECOND: usize = 20;
+
+/// How many of them one party may have in flight: the last seat is always somebody else's.
+pub const IDENTITY_PER_PARTY: usize = IDENTITY_CONCURRENT - 1;
+
+/// Requests for the tenant's name that start in a second, out of those of identities. A pod asks once in its
+/// life, and must not take the turns of those who wait for tokens.
+pub const INFO_PER_SECOND: usize = 2;
 
 /// All other requests that IMDS takes in a second, likewise.
 pub const INSTANCE_PER_SECOND: usize = 5;
@@ -34,10 +45,12 @@ pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 /// # Guarantees
 /// Identity requests: never more than [`IDENTITY_CONCURRENT`] in flight, never more than
 /// [`IDENTITY_PER_SECOND`] starts in any second. Others: [`INSTANCE_PER_SECOND`], and as many in flight.
-/// Who waits is served in order, and leaves no trace when it stops waiting.
+/// Parties take turns, so that nobody waits behind all that another one asks for; within a party who waits
+/// is served in order. Who stops waiting leaves no trace.
 #[derive(Clone, Debug)]
 pub struct ImdsLimits {
     identity: Arc<Lane>,
+    info: Arc<Lane>,
     instance: Arc<Lane>,
 }
 
@@ -45,13 +58,15 @@ pub struct ImdsLimits {
 #[derive(Debug)]
 #[must_use = "the seat is free again as soon as this is dropped"]
 pub struct Turn {
-    _seat: OwnedSemaphorePermit,
+    _seat: Seat,
+    /// Its place in the smaller lane that it came through.
+    _share: Option<Seat>,
 }
 
 /// Seats for what is in flight, and a record of the latest starts.
 #[derive(Debug)]
 struct Lane {
-    seats: Arc<Semaphore>,
+    seats: Seats,
     per_window: usize,
     starts: Mutex<VecDeque<Instant>>,
 }
@@ -61,40 +76,69 @@ struct Lane {
 impl Default for ImdsLimits {
     fn default() -> Self {
         Self {
-            identity: Arc::new(Lane::new(IDENTITY_CONCURRENT, IDENTITY_PER_SECOND)),
-            instance: Arc::new(Lane::new(INSTANCE_PER_SECOND, INSTANCE_PER_SECOND)),
+            identity: Arc::new(Lane::new(
+                Seats::new(IDENTITY_CONCURRENT, IDENTITY_PER_PARTY),
+                IDENTITY_PER_SECOND,
+            )),
+            info: Arc::new(Lane::new(Seats::new(1, 1), INFO_PER_SECOND)),
+            instance: Arc::new(Lane::new(
+                Seats::new(INSTANCE_PER_SECOND, INSTANCE_PER_SECOND),
+                INSTANCE_PER_SECOND,
+            )),
         }
     }
 }
 
+/// The party of what belongs to nobody in particular. No namespace has an empty name.
+const NOBODY: &str = "";
+
 impl ImdsLimits {
-    /// Waits until a request below `/metadata/identity` may be made. The caller sets the deadline.
-    pub async fn identity(&self) -> Turn {
-        self.identity.turn().await
+    /// Waits until a request for a token may be made, in turn with other parties: namespaces, on a node.
+    /// The caller sets the deadline.
+    pub async fn identity(&self, party: &str) -> Turn {
+        let seat = self.identity.turn(party).await;
+        Turn {
+            _seat: seat,
+            _share: None,
+        }
+    }
+
+    /// Waits until the tenant's name may be asked for, which counts as an identity request. The caller sets
+    /// the deadline.
+    pub async fn info(&self) -> Turn {
+        let share = self.info.turn(NOBODY).await;
+        let seat = self.identity.turn(NOBODY).await;
+        Turn {
+            _seat: seat,
+            _share: Some(share),
+        }
     }
 
     /// Waits until any other request may be made. The caller sets the deadline.
     pub async fn instance(&self) -> Turn {
-        self.instance.turn().await
+        let seat = self.instance.turn(NOBODY).await;
+        Turn {
+            _seat: seat,
+            _share: None,
+        }
     }
 }
 
 // === impl Lane ===
 
 impl Lane {
-    fn new(seats: usize, per_window: usize) -> Self {
+    fn new(seats: Seats, per_window: usize) -> Self {
         Self {
-            seats: Arc::new(Semaphore::new(seats)),
+            seats,
             per_window,
             starts: Mutex::new(VecDeque::with_capacity(per_window)),
         }
     }
 
-    async fn turn(&self) -> Turn {
-        let seat = Arc::clone(&self.seats).acquire_owned().await;
-        let seat = seat.expect("the semaphore is never closed");
+    async fn turn(&self, party: &str) -> Seat {
+        let seat = self.seats.take(party).await;
         self.start().await;
-        Turn { _seat: seat }
+        seat
     }
 
     /// The lock is held while waiting, which is what keeps the order.

@@ -8,6 +8,9 @@
 //! ```
 //! One flight per key: however many pods ask at once, the authority is asked once. A failure is remembered
 //! for its own time, so nobody hammers. The state lives here; a WASM component only says how long.
+//!
+//! An entry belongs to the pod that brought it in, and once that is gone to the next one that uses it. When
+//! there is no room, only what belongs to nobody makes place.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,15 +28,17 @@ use crate::credential::{TokenSource, Wanted};
 use crate::metrics::{CacheOutcome, Metrics};
 use crate::pod::ResolvedPod;
 use crate::refusal::Refusal;
-use crate::world::{Change, ObjectRef};
+use crate::world::{Change, ObjectRef, PodUid};
 
 mod entry;
+mod fetch;
 mod held;
 mod lifetime;
 mod quota;
 mod sweep;
 
 use entry::Entry;
+use fetch::fetch;
 pub use held::Held;
 use lifetime::Lifetimes;
 use quota::Quota;
@@ -46,6 +51,8 @@ pub struct Bounds {
     pub entries: usize,
     /// Entries that one pod may have brought in: the audience is the pod's to choose, so it needs a bound.
     pub entries_per_pod: usize,
+    /// Those of them that each of a node's pods can have, whatever the others hold. More share what is left.
+    pub guaranteed_per_pod: usize,
     /// New tokens that one pod may cause at once, and per second from then on.
     pub burst_per_pod: u32,
     /// See `burst_per_pod`.
@@ -107,6 +114,7 @@ impl Default for Bounds {
         Self {
             entries: 8192,
             entries_per_pod: 64,
+            guaranteed_per_pod: 16,
             burst_per_pod: 20,
             per_second_per_pod: 2,
             wait: Duration::from_secs(20),
@@ -145,10 +153,13 @@ impl TokenCache {
         let key = Key::of(request);
         let entry = match self.0.entries.get(&key).map(|entry| Arc::clone(&entry)) {
             Some(entry) => entry,
-            None => self.enter(key, request).await?,
+            None => self.enter(key.clone(), request)?,
         };
         let now = self.0.clock.now();
         entry.touch(now);
+        if entry.is_orphan() {
+            entry.adopt(request.pod.uid(), |pod| self.0.quota.take(pod, &key));
+        }
         match entry.held(now) {
             Some(held) if held.is_fresh(now) && !wants_anew(&held, request, now) => {
                 self.0.metrics.cache(CacheOutcome::Hit);
@@ -159,33 +170,66 @@ impl TokenCache {
             }
             Some(held) => {
                 let renewed = self.renew(&entry, request, self.0.bounds.patience).await;
-                Ok(renewed.unwrap_or_else(|_| {
-                    self.0.metrics.cache(CacheOutcome::Stale);
-                    held
-                }))
+                self.better(held, renewed, request.bypass_cache)
             }
             None => self.renew(&entry, request, self.0.bounds.wait).await,
         }
     }
 
-    /// Makes room for a new key within the pod's share.
-    async fn enter(&self, key: Key, request: Request<'_>) -> Result<Arc<Entry>, Refusal> {
-        let kept = self.0.lifetimes.keeps(request).await;
-        let full = self.0.entries.len() >= self.0.bounds.entries;
+    /// Of a token and what came of its renewal. The wait may have outlasted the token.
+    fn better(
+        &self,
+        held: Arc<Held>,
+        renewed: Result<Arc<Held>, Refusal>,
+        anew: bool,
+    ) -> Result<Arc<Held>, Refusal> {
+        let serves = held.is_kept(self.0.clock.now());
+        match renewed {
+            Ok(renewed) if anew || !serves || renewed.expires_on() >= held.expires_on() => {
+                Ok(renewed)
+            }
+            Err(refusal) if !serves => Err(refusal),
+            Ok(_) | Err(_) => {
+                self.0.metrics.cache(CacheOutcome::Stale);
+                Ok(held)
+            }
+        }
+    }
+
+    /// Makes room for a new key within the pod's share. Asks nobody: what a pod invents must cost little.
+    fn enter(&self, key: Key, request: Request<'_>) -> Result<Arc<Entry>, Refusal> {
+        let pod = request.pod.uid();
+        let room = self.0.quota.has_room(pod) && self.has_room();
         // Whoever comes second finds the first one's entry here, and takes nothing of its own share.
         match self.0.entries.entry(key) {
             dashmap::Entry::Occupied(entry) => Ok(Arc::clone(entry.get())),
             dashmap::Entry::Vacant(place) => {
-                if full || !self.0.quota.take(request.pod.uid(), place.key()) {
+                if !room || !self.0.quota.take(pod, place.key()) {
                     return Err(Refusal::CacheFull {
                         pod: request.pod.pod().object.clone(),
                         share: self.0.bounds.entries_per_pod,
                     });
                 }
-                let entry = Arc::new(Entry::new(request, request.pod.uid().clone(), kept));
+                let entry = Arc::new(Entry::new(request, pod.clone()));
                 Ok(Arc::clone(&place.insert(entry)))
             }
         }
+    }
+
+    fn has_room(&self) -> bool {
+        self.0.entries.len() < self.0.bounds.entries || self.evict()
+    }
+
+    /// Takes out the entry that was unused for longest of those that belong to nobody and are at rest.
+    fn evict(&self) -> bool {
+        let entries = &self.0.entries;
+        let idle = |entry: &Arc<Entry>| entry.is_orphan() && Arc::strong_count(entry) == 1;
+        let oldest = entries
+            .iter()
+            .filter(|entry| idle(entry))
+            .min_by_key(|entry| entry.last_used())
+            .map(|entry| entry.key().clone());
+        oldest.is_some_and(|key| entries.remove_if(&key, |_, entry| idle(entry)).is_some())
     }
 
     /// Counts a call that a pod causes outside the cache.
@@ -222,7 +266,7 @@ impl TokenCache {
     /// Joins the flight that is under way, or starts one. It goes on when the caller hangs up: others wait.
     fn fly(&self, entry: &Arc<Entry>, request: Request<'_>) -> Result<entry::Flight, Refusal> {
         let inner = &self.0;
-        let flight = entry.join_or_start(|| self.admit(request.pod))?;
+        let flight = entry.join_or_start(request.bypass_cache, || self.admit(request.pod))?;
         match flight {
             entry::Boarding::Joined(flight) => {
                 inner.metrics.cache(CacheOutcome::Joined);
@@ -231,57 +275,59 @@ impl TokenCache {
             entry::Boarding::Grounded(failure) => Err(Refusal::Upstream(failure)),
             entry::Boarding::Pilot(flight, landing) => {
                 inner.metrics.cache(CacheOutcome::Miss);
-                tokio::spawn(fetch(Arc::clone(inner), Arc::clone(entry), landing));
+                let payer = request.pod.uid().clone();
+                tokio::spawn(fetch(Arc::clone(inner), landing, Some(payer)));
                 Ok(flight)
             }
         }
     }
 
     /// Drops what a change made stale. Keys carry editions, so a stale entry is already out of reach; this
-    /// takes it out of memory at once.
+    /// takes it out of memory at once. The node's own tokens stay: who may have them is judged per request.
     pub fn forget(&self, change: &Change) {
         match change {
-            Change::Identity(object) => self.drop_where(|entry| entry.is_of(object)),
-            Change::Secret(object) => self.drop_where(|entry| entry.uses(object)),
-            Change::Exceptions(_) => self.drop_where(Entry::is_node),
-            Change::PodGone(uid) => self.0.quota.forget(uid),
+            Change::Identity(object) => self.forget_where(|entry| entry.is_of(object)),
+            Change::Secret(object) => {
+                self.forget_where(|entry| entry.uses(object));
+                self.0.source.forget(object);
+            }
+            Change::Exceptions(_) => {}
+            Change::PodGone(uid) => {
+                self.disown(|owner| owner == uid);
+                self.0.quota.forget(uid);
+            }
         }
     }
 
-    fn drop_where(&self, stale: impl Fn(&Entry) -> bool) {
+    /// A call that is under way goes on, since the same key may be asked for again; what it brings is not kept.
+    fn forget_where(&self, stale: impl Fn(&Entry) -> bool) {
+        let forgotten = |entry: &Entry| stale(entry).then(|| entry.forget()).is_some();
+        self.drop_where(forgotten);
+    }
+
+    /// Drops entries that nobody is just using: a request between its look-up and its call, or a call.
+    fn drop_where(&self, dead: impl Fn(&Entry) -> bool) {
         self.0.entries.retain(|key, entry| {
-            let stale = stale(entry);
-            if stale {
-                self.0.quota.give_back(entry.owner(), key);
+            let dead = dead(entry) && Arc::strong_count(entry) == 1;
+            if let Some(owner) = entry.owner().filter(|_| dead) {
+                self.0.quota.give_back(&owner, key);
             }
-            !stale
+            !dead
         });
+    }
+
+    /// Takes entries from pods that are gone. They stay, since others may be served from them.
+    fn disown(&self, gone: impl Fn(&PodUid) -> bool) {
+        for entry in &self.0.entries {
+            if let Some(owner) = entry.disown(&gone) {
+                self.0.quota.give_back(&owner, entry.key());
+            }
+        }
     }
 
     fn len(&self) -> usize {
         self.0.entries.len()
     }
-}
-
-/// One call to the authority, and what becomes of it.
-async fn fetch(inner: Arc<Inner>, entry: Arc<Entry>, landing: entry::Landing) {
-    let fetched = inner.source.fetch(entry.wanted()).await;
-    let now = inner.clock.now();
-    let outcome = match fetched {
-        Ok(token) if token.expires_on <= now => Err(Failure::Unavailable {
-            description:
-                "the authority answered with a token that has ended already; check the node's clock"
-                    .to_owned(),
-            retry_after: None,
-            throttled: false,
-        }),
-        Ok(token) => {
-            let plan = inner.lifetimes.plan(entry.wanted(), &token, now).await;
-            Ok(Arc::new(Held::new(entry.wanted(), token, plan, now)))
-        }
-        Err(failure) => Err(failure),
-    };
-    entry.land(landing, outcome);
 }
 
 fn wants_anew(held: &Held, request: Request<'_>, now: u64) -> bool {

@@ -11,7 +11,7 @@ use podgate_azure::token::Token;
 
 use crate::assignment::{Assignment, Whose};
 use crate::metrics::{ImdsOperation, Metrics};
-use crate::world::{SecretData, Way};
+use crate::world::{ObjectRef, SecretData, Way};
 
 mod certificate;
 pub mod key;
@@ -42,6 +42,9 @@ pub trait TokenSource: Send + Sync {
     /// # Errors
     /// The authority's refusal, or why it could not be asked.
     async fn fetch(&self, wanted: &Wanted) -> Result<Token, Failure>;
+
+    /// This Secret was edited or removed: what was derived from it is dropped.
+    fn forget(&self, _secret: &ObjectRef) {}
 }
 
 /// A source whose calls are timed and counted.
@@ -66,6 +69,10 @@ impl<S: TokenSource> TokenSource for Measured<S> {
         self.metrics
             .imds(operation, start.elapsed(), fetched.is_err());
         fetched
+    }
+
+    fn forget(&self, secret: &ObjectRef) {
+        self.source.forget(secret);
     }
 }
 
@@ -97,7 +104,7 @@ impl TokenSource for Credentials {
     async fn fetch(&self, wanted: &Wanted) -> Result<Token, Failure> {
         let resource = &wanted.resource;
         match wanted.assignment.whose() {
-            Whose::Node(selector) => self.imds.token(selector, resource).await,
+            Whose::Node(selector) => self.imds.token(selector, resource, EXCEPTED).await,
             Whose::Bound { identity, secret } => match &identity.way {
                 Way::Managed { .. } => managed::fetch(&self.imds, identity, resource).await,
                 Way::Secret(principal) => {
@@ -117,7 +124,15 @@ impl TokenSource for Credentials {
             },
         }
     }
+
+    fn forget(&self, secret: &ObjectRef) {
+        self.certificates.forget(secret);
+    }
 }
+
+/// The party at IMDS of the node's own identities, which excepted pods of all namespaces share. No namespace
+/// has an upper-case name.
+const EXCEPTED: &str = "EXCEPTED";
 
 /// `assignment` hands over no identity of types 1 and 2 without its Secret.
 fn needed(secret: Option<&SecretData>) -> Result<&SecretData, Failure> {

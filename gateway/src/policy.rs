@@ -1,7 +1,8 @@
 //! The policy chain: operators' WASM components decide whether a request goes on, and with which identities.
 //!
 //! In order; the first answer but `pass` ends the chain, `restrict` narrows and goes on. A plugin that
-//! fails denies, unless its operator said `onFailure: skip`.
+//! fails denies, unless its operator said `onFailure: skip`. A failure that passes is told as such, and one
+//! that is not the plugin's own (too many calls at once) is never skipped: a pod could bring it about.
 
 use std::sync::Arc;
 
@@ -17,9 +18,11 @@ use crate::refusal::Refusal;
 use crate::world::{Exceptions, PodUid, World};
 
 mod memo;
+mod ruling;
 mod suspension;
 
 use memo::Memo;
+use ruling::Ruling;
 use suspension::Suspension;
 
 /// What the chain lets a request have. Only [`Chain::judge`] makes one.
@@ -35,7 +38,7 @@ pub enum Allowed {
     /// Any identity the bindings give.
     Bound,
     /// Only identities the bindings give that have one of these client ids.
-    Restricted(Vec<ClientId>),
+    Restricted(Arc<[ClientId]>),
     /// The node's own identities: an excepted pod.
     Node,
 }
@@ -104,7 +107,8 @@ impl Chain {
     /// Asks each plugin in turn.
     ///
     /// # Errors
-    /// [`Refusal::Denied`] with the plugin's reason, [`Refusal::PolicyFailed`] where one failed.
+    /// [`Refusal::Denied`] with the plugin's reason, [`Refusal::PolicyFailed`] where one failed,
+    /// [`Refusal::PolicyUnavailable`] where it may answer if asked again.
     pub async fn judge(
         &self,
         world: &World,
@@ -114,16 +118,16 @@ impl Chain {
         let exceptions = exceptions(world, pod);
         let (mut allowed, mut certain) = (Allowed::Bound, true);
         for link in &self.links {
-            let verdict = self.ask(link, pod, question, &exceptions).await?;
-            certain &= verdict.is_some();
-            match verdict.unwrap_or(Verdict::Pass) {
-                Verdict::Pass => {}
-                Verdict::Bypass => {
+            let ruling = self.ask(link, pod, question, &exceptions).await?;
+            certain &= ruling.is_some();
+            match ruling.unwrap_or(Ruling::Pass) {
+                Ruling::Pass => {}
+                Ruling::Bypass => {
                     allowed = bypass(allowed, link)?;
                     break;
                 }
-                Verdict::Deny(reason) => return Err(denied(link, reason)),
-                Verdict::Restrict(ids) => allowed = narrow(allowed, &ids, link)?,
+                Ruling::Deny(reason) => return Err(denied(link, &reason)),
+                Ruling::Restrict(ids) => allowed = narrow(allowed, ids, link)?,
             }
         }
         Ok(Judgement { allowed, certain })
@@ -136,32 +140,23 @@ impl Chain {
         pod: &ResolvedPod,
         question: &TokenQuestion,
         exceptions: &Exceptions,
-    ) -> Result<Option<Verdict>, Refusal> {
+    ) -> Result<Option<Ruling>, Refusal> {
         let remembered = link.memo.as_ref();
-        if let Some(verdict) = remembered.and_then(|memo| memo.get(pod, question, exceptions)) {
-            return Ok(Some(verdict));
+        if let Some(ruling) = remembered.and_then(|memo| memo.get(pod, question, exceptions)) {
+            return Ok(Some(ruling));
         }
         let asked = link
             .ask(pod.uid(), &to_host(pod, question, exceptions))
             .await;
         self.metrics.plugin_call(link.name(), "policy", &asked);
-        match (asked, link.on_failure) {
-            (Ok(verdict), _) => {
+        match asked.map(Ruling::from) {
+            Ok(ruling) => {
                 if let Some(memo) = remembered {
-                    memo.put(pod, question, exceptions, verdict.clone());
+                    memo.put(pod, question, exceptions, &ruling);
                 }
-                Ok(Some(verdict))
+                Ok(Some(ruling))
             }
-            (Err(error), OnFailure::Skip) => {
-                log_failure(link, &error, "policy failed and is skipped");
-                Ok(None)
-            }
-            (Err(error), OnFailure::Deny) => {
-                log_failure(link, &error, "policy failed and denies");
-                Err(Refusal::PolicyFailed {
-                    plugin: link.name().to_owned(),
-                })
-            }
+            Err(error) => failed(link, &error).map(|()| None),
         }
     }
 
@@ -186,6 +181,29 @@ impl Link {
     }
 }
 
+/// What a failure means: nothing, where it is skipped.
+fn failed(link: &Link, error: &PluginError) -> Result<(), Refusal> {
+    let plugin = || link.name().to_owned();
+    match (link.on_failure, error) {
+        (_, PluginError::Overloaded { .. }) => {
+            log_failure(link, error, "policy cannot be asked right now");
+            Err(Refusal::PolicyUnavailable { plugin: plugin() })
+        }
+        (OnFailure::Skip, _) => {
+            log_failure(link, error, "policy failed and is skipped");
+            Ok(())
+        }
+        (OnFailure::Deny, PluginError::Timeout { .. } | PluginError::Suspended { .. }) => {
+            log_failure(link, error, "policy failed and denies for now");
+            Err(Refusal::PolicyUnavailable { plugin: plugin() })
+        }
+        (OnFailure::Deny, _) => {
+            log_failure(link, error, "policy failed and denies");
+            Err(Refusal::PolicyFailed { plugin: plugin() })
+        }
+    }
+}
+
 /// A suspended plugin has said why before, and would now be told of with each request.
 fn log_failure(link: &Link, error: &PluginError, meaning: &str) {
     match error {
@@ -203,10 +221,10 @@ fn exceptions(world: &World, pod: &ResolvedPod) -> Arc<Exceptions> {
         .unwrap_or_default()
 }
 
-fn denied(link: &Link, reason: String) -> Refusal {
+fn denied(link: &Link, reason: &str) -> Refusal {
     Refusal::Denied {
         plugin: link.name().to_owned(),
-        reason,
+        reason: reason.to_owned(),
     }
 }
 
@@ -216,24 +234,25 @@ fn bypass(allowed: Allowed, link: &Link) -> Result<Allowed, Refusal> {
         Allowed::Bound | Allowed::Node => Ok(Allowed::Node),
         Allowed::Restricted(_) => Err(denied(
             link,
-            "it lets the pod through to the node's identities, which an earlier policy's restriction rules out".into(),
+            "it lets the pod through to the node's identities, which an earlier policy's restriction rules out",
         )),
     }
 }
 
 /// `restrict` only ever narrows: what an earlier plugin took away stays away.
-fn narrow(allowed: Allowed, ids: &[String], link: &Link) -> Result<Allowed, Refusal> {
-    let mut ids: Vec<ClientId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
-    if let Allowed::Restricted(before) = &allowed {
-        ids.retain(|id| before.contains(id));
+fn narrow(allowed: Allowed, ids: Arc<[ClientId]>, link: &Link) -> Result<Allowed, Refusal> {
+    let ids = match &allowed {
+        Allowed::Restricted(before) => ids
+            .iter()
+            .filter(|id| before.contains(id))
+            .cloned()
+            .collect(),
+        Allowed::Bound | Allowed::Node => ids,
+    };
+    match ids.is_empty() {
+        true => Err(denied(link, "no identity is left after its restriction")),
+        false => Ok(Allowed::Restricted(ids)),
     }
-    if ids.is_empty() {
-        return Err(denied(
-            link,
-            "no identity is left after its restriction".into(),
-        ));
-    }
-    Ok(Allowed::Restricted(ids))
 }
 
 fn to_host(pod: &ResolvedPod, question: &TokenQuestion, exceptions: &Exceptions) -> PolicyQuestion {
@@ -247,7 +266,7 @@ fn to_host(pod: &ResolvedPod, question: &TokenQuestion, exceptions: &Exceptions)
             labels: labels(&pod.labels),
         },
         request: host::TokenRequest {
-            path: crate::imds::Route::Token.name().to_owned(),
+            path: question.route.name().to_owned(),
             resource: question.resource.to_string(),
             identity: selector(&question.selector),
         },
@@ -272,12 +291,15 @@ fn labels(labels: &std::collections::BTreeMap<String, String>) -> Vec<host::Labe
         .collect()
 }
 
+/// In one case, since Azure compares ids without regard to it and so does the memo: a verdict must not depend
+/// on the spelling that came first.
 fn selector(selector: &Selector) -> host::IdentitySelector {
+    let lower = |id: &str| id.to_ascii_lowercase();
     match selector {
         Selector::Unspecified => host::IdentitySelector::Unspecified,
-        Selector::ClientId(id) => host::IdentitySelector::ClientId(id.to_string()),
-        Selector::ObjectId(id) => host::IdentitySelector::ObjectId(id.to_string()),
-        Selector::ResourceId(id) => host::IdentitySelector::ResourceId(id.to_string()),
+        Selector::ClientId(id) => host::IdentitySelector::ClientId(lower(id.as_str())),
+        Selector::ObjectId(id) => host::IdentitySelector::ObjectId(lower(id.as_str())),
+        Selector::ResourceId(id) => host::IdentitySelector::ResourceId(lower(id.as_str())),
     }
 }
 

@@ -32,7 +32,7 @@ fn token_answer() -> Answer {
 
 async fn token(server: &Loopback) -> Result<Token, Failure> {
     client(&server.url)
-        .token(&Selector::Unspecified, &vault())
+        .token(&Selector::Unspecified, &vault(), "ns")
         .await
 }
 
@@ -85,7 +85,7 @@ async fn each_way_to_name_an_identity_is_one_parameter() {
         Selector::ResourceId(ARM.parse().unwrap()),
     ];
     for selector in &selectors {
-        client.token(selector, &vault()).await.unwrap();
+        client.token(selector, &vault(), "ns").await.unwrap();
     }
     let calls = server.calls();
     let last = |at: usize| calls[at].target.rsplit('&').next().unwrap().to_owned();
@@ -99,7 +99,7 @@ async fn a_resource_cannot_add_parameters_or_headers() {
     let server = Loopback::http(|_| token_answer()).await;
     let resource: Resource = "x&client_id=other#y z+%26".parse().unwrap();
     client(&server.url)
-        .token(&Selector::Unspecified, &resource)
+        .token(&Selector::Unspecified, &resource, "ns")
         .await
         .unwrap();
     let url: Url = format!("http://imds{}", server.only_call().target)
@@ -228,7 +228,7 @@ async fn what_is_not_an_answer_of_imds_is_an_outage() {
 #[tokio::test]
 async fn an_imds_that_is_not_there_is_an_outage() {
     let failure = client("http://127.0.0.1:1/")
-        .token(&Selector::Unspecified, &vault())
+        .token(&Selector::Unspecified, &vault(), "ns")
         .await
         .unwrap_err();
     assert_eq!(failure.category(), "unavailable");
@@ -251,9 +251,11 @@ async fn imds_never_sees_more_than_five_at_a_time() {
     .await;
     let client = client(&server.url);
     let calls: Vec<_> = (0..15)
-        .map(|_| {
-            let client = client.clone();
-            tokio::spawn(async move { client.token(&Selector::Unspecified, &vault()).await })
+        .map(|number| {
+            let (client, party) = (client.clone(), format!("ns-{}", number % 2));
+            tokio::spawn(
+                async move { client.token(&Selector::Unspecified, &vault(), &party).await },
+            )
         })
         .collect();
     for call in calls {
@@ -285,7 +287,7 @@ async fn who_gets_no_turn_in_time_is_told_so_and_imds_is_not_asked() {
     let server = Loopback::http(|_| token_answer()).await;
     let limits = ImdsLimits::default();
     let seats = all_seats(&limits).await;
-    let ask = async |client: ImdsClient| client.token(&Selector::Unspecified, &vault()).await;
+    let ask = async |client: ImdsClient| client.token(&Selector::Unspecified, &vault(), "ns").await;
     let failure = ask(impatient(&server, &limits)).await.unwrap_err();
     assert_eq!(failure.category(), "throttled");
     assert_eq!(wait(&failure), Some(NEXT_WINDOW));
@@ -296,8 +298,8 @@ async fn who_gets_no_turn_in_time_is_told_so_and_imds_is_not_asked() {
 
 async fn all_seats(limits: &ImdsLimits) -> Vec<Turn> {
     let mut seats = Vec::new();
-    for _ in 0..IDENTITY_CONCURRENT {
-        seats.push(limits.identity().await);
+    for number in 0..IDENTITY_CONCURRENT {
+        seats.push(limits.identity(&format!("other-{number}")).await);
     }
     seats
 }
@@ -320,7 +322,7 @@ async fn the_deadline_covers_an_imds_that_hangs() {
     let deadline = Duration::from_millis(100);
     let client = ImdsClient::new(server.url.parse().unwrap(), ImdsLimits::default(), deadline);
     let failure = client
-        .token(&Selector::Unspecified, &vault())
+        .token(&Selector::Unspecified, &vault(), "ns")
         .await
         .unwrap_err();
     assert!(

@@ -20,7 +20,17 @@ async fn crowd(limits: &ImdsLimits, requests: &[(u64, u64)]) -> Arc<Observed> {
     let observed = Arc::new(Observed::default());
     let tasks: Vec<_> = requests
         .iter()
-        .map(|&(pause, hold)| tokio::spawn(one(limits.clone(), Arc::clone(&observed), pause, hold)))
+        .enumerate()
+        .map(|(number, &(pause, hold))| {
+            let party = format!("party-{}", number % 3);
+            tokio::spawn(one(
+                limits.clone(),
+                Arc::clone(&observed),
+                party,
+                pause,
+                hold,
+            ))
+        })
         .collect();
     for task in tasks {
         task.await.unwrap();
@@ -28,9 +38,9 @@ async fn crowd(limits: &ImdsLimits, requests: &[(u64, u64)]) -> Arc<Observed> {
     observed
 }
 
-async fn one(limits: ImdsLimits, observed: Arc<Observed>, pause: u64, hold: u64) {
+async fn one(limits: ImdsLimits, observed: Arc<Observed>, party: String, pause: u64, hold: u64) {
     sleep(Duration::from_millis(pause)).await;
-    let _turn = limits.identity().await;
+    let _turn = limits.identity(&party).await;
     observed.starts.lock().push(Instant::now());
     let now = observed.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
     observed.most.fetch_max(now, Ordering::SeqCst);
@@ -76,7 +86,7 @@ async fn twenty_at_once_need_not_wait() {
     let limits = ImdsLimits::default();
     let begin = Instant::now();
     for _ in 0..IDENTITY_PER_SECOND {
-        drop(limits.identity().await);
+        drop(limits.identity("one").await);
     }
     assert_eq!(begin.elapsed(), Duration::ZERO);
 }
@@ -85,9 +95,9 @@ async fn twenty_at_once_need_not_wait() {
 async fn clones_share_the_limits() {
     let limits = ImdsLimits::default();
     for _ in 0..IDENTITY_PER_SECOND {
-        drop(limits.clone().identity().await);
+        drop(limits.clone().identity("one").await);
     }
-    let soon = timeout(Duration::from_millis(900), limits.clone().identity()).await;
+    let soon = timeout(Duration::from_millis(900), limits.clone().identity("one")).await;
     assert!(soon.is_err());
 }
 
@@ -97,7 +107,7 @@ async fn who_gives_up_takes_no_seat_and_no_start() {
     let seats: Vec<Turn> = futures_of(&limits, IDENTITY_CONCURRENT).await;
     for _ in 0..50 {
         assert!(
-            timeout(Duration::from_millis(1), limits.identity())
+            timeout(Duration::from_millis(1), limits.identity("one"))
                 .await
                 .is_err()
         );
@@ -105,7 +115,7 @@ async fn who_gives_up_takes_no_seat_and_no_start() {
     drop(seats);
     let begin = Instant::now();
     for _ in 0..IDENTITY_PER_SECOND - IDENTITY_CONCURRENT {
-        drop(limits.identity().await);
+        drop(limits.identity("one").await);
     }
     assert_eq!(begin.elapsed(), Duration::ZERO);
 }
@@ -114,12 +124,12 @@ async fn who_gives_up_takes_no_seat_and_no_start() {
 async fn who_gives_up_while_the_window_is_full_blocks_nobody() {
     let limits = ImdsLimits::default();
     for _ in 0..IDENTITY_PER_SECOND {
-        drop(limits.identity().await);
+        drop(limits.identity("one").await);
     }
-    let impatient = timeout(Duration::from_millis(500), limits.identity()).await;
+    let impatient = timeout(Duration::from_millis(500), limits.identity("one")).await;
     assert!(impatient.is_err());
     let begin = Instant::now();
-    drop(limits.identity().await);
+    drop(limits.identity("one").await);
     assert_eq!(begin.elapsed(), WINDOW - Duration::from_millis(500));
 }
 
@@ -131,7 +141,7 @@ async fn who_waits_is_served_in_order() {
     for number in 0..60 {
         let (limits, order) = (limits.clone(), Arc::clone(&order));
         tasks.push(tokio::spawn(async move {
-            let _turn = limits.identity().await;
+            let _turn = limits.identity("one").await;
             order.lock().push(number);
             sleep(Duration::from_millis(30)).await;
         }));
@@ -141,6 +151,66 @@ async fn who_waits_is_served_in_order() {
         task.await.unwrap();
     }
     assert_eq!(*order.lock(), (0..60).collect::<Vec<_>>());
+}
+
+/// Requests of one party, all waiting or in flight; each takes `hold`.
+async fn flood(limits: &ImdsLimits, party: &'static str, count: usize, hold: Duration) {
+    for _ in 0..count {
+        let limits = limits.clone();
+        tokio::spawn(async move {
+            let _turn = limits.identity(party).await;
+            sleep(hold).await;
+        });
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_behind_all_that_other_parties_ask_for() {
+    let limits = ImdsLimits::default();
+    for party in ["a", "b", "c"] {
+        flood(&limits, party, 500, Duration::from_millis(300)).await;
+    }
+    for _ in 0..10 {
+        let begin = Instant::now();
+        drop(limits.identity("modest").await);
+        let hold = Duration::from_millis(300);
+        assert!(begin.elapsed() <= hold + WINDOW, "{:?}", begin.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_party_whose_requests_hang_leaves_a_seat_to_the_others() {
+    let limits = ImdsLimits::default();
+    flood(&limits, "slow", 50, Duration::from_secs(1000)).await;
+    let begin = Instant::now();
+    for _ in 0..10 {
+        drop(limits.identity("modest").await);
+    }
+    assert_eq!(begin.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_party_that_is_alone_has_every_seat_but_one() {
+    let limits = ImdsLimits::default();
+    let mut turns = Vec::new();
+    for _ in 0..IDENTITY_PER_PARTY {
+        turns.push(limits.identity("alone").await);
+    }
+    let further = timeout(Duration::from_secs(10), limits.identity("alone")).await;
+    assert!(further.is_err());
+    drop(turns);
+    drop(limits.identity("alone").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_tenants_name_takes_few_of_the_turns() {
+    let limits = ImdsLimits::default();
+    let begin = Instant::now();
+    for _ in 0..=INFO_PER_SECOND {
+        drop(limits.info().await);
+    }
+    assert_eq!(begin.elapsed(), WINDOW);
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,8 +228,8 @@ async fn other_metadata_has_five_a_second_of_its_own() {
 
 async fn futures_of(limits: &ImdsLimits, count: usize) -> Vec<Turn> {
     let mut turns = Vec::new();
-    for _ in 0..count {
-        turns.push(limits.identity().await);
+    for number in 0..count {
+        turns.push(limits.identity(&format!("party-{number}")).await);
     }
     turns
 }

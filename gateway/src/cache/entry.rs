@@ -1,7 +1,7 @@
 //! One key's token and the flight that renews it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -10,7 +10,7 @@ use podgate_azure::failure::Failure;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Held, Request};
+use super::{Held, Request, lost};
 use crate::assignment::Whose;
 use crate::credential::Wanted;
 use crate::refusal::Refusal;
@@ -19,8 +19,12 @@ use crate::world::{ObjectRef, PodUid};
 type Outcome = Result<Arc<Held>, Failure>;
 /// Resolves to the outcome of a call to the authority.
 pub(super) type Flight = watch::Receiver<Option<Outcome>>;
-/// Held by whoever makes the call.
-pub(super) struct Landing(watch::Sender<Option<Outcome>>);
+/// Held by whoever makes the call. Dropped without an outcome, the call was lost: its task panicked.
+pub(super) struct Landing {
+    entry: Arc<Entry>,
+    outcome: watch::Sender<Option<Outcome>>,
+    anew: bool,
+}
 
 /// How a caller takes part in a flight.
 pub(super) enum Boarding {
@@ -39,16 +43,21 @@ const REFUSED: Duration = Duration::from_secs(15);
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest such pause, and the longest `Retry-After` that is obeyed.
 const LONGEST: Duration = Duration::from_secs(60);
+/// The longest rest after a renewal that brought nothing better than what was there.
+const LONGEST_REST: Duration = Duration::from_secs(3600);
 
 /// A key's state.
 pub(super) struct Entry {
     wanted: Wanted,
-    owner: PodUid,
-    /// The cache plugin lets tokens of this key be kept.
-    kept: bool,
+    /// The pod whose share it takes a place of; none once that is gone.
+    owner: Mutex<Option<PodUid>>,
+    /// Whether `owner` is none, for those who only look.
+    orphan: AtomicBool,
     held: ArcSwapOption<Held>,
     flights: Mutex<Flights>,
     last_used: AtomicU64,
+    /// A change made it stale while it was in use, and nobody has asked for it since.
+    forgotten: AtomicBool,
 }
 
 #[derive(Default)]
@@ -56,19 +65,22 @@ struct Flights {
     current: Option<Flight>,
     failures: u32,
     grounded: Option<(Failure, Instant)>,
+    /// Until then it is not renewed but for those who want it anew.
+    rest: Option<Instant>,
 }
 
 // === impl Entry ===
 
 impl Entry {
-    pub(super) fn new(request: Request<'_>, owner: PodUid, kept: bool) -> Self {
+    pub(super) fn new(request: Request<'_>, owner: PodUid) -> Self {
         Self {
             wanted: request.wanted(),
-            owner,
-            kept,
+            owner: Mutex::new(Some(owner)),
+            orphan: AtomicBool::new(false),
             held: ArcSwapOption::empty(),
             flights: Mutex::default(),
             last_used: AtomicU64::new(0),
+            forgotten: AtomicBool::new(false),
         }
     }
 
@@ -76,8 +88,31 @@ impl Entry {
         &self.wanted
     }
 
-    pub(super) fn owner(&self) -> &PodUid {
-        &self.owner
+    pub(super) fn owner(&self) -> Option<PodUid> {
+        self.owner.lock().clone()
+    }
+
+    /// Whether it belongs to nobody.
+    pub(super) fn is_orphan(&self) -> bool {
+        self.orphan.load(Ordering::Relaxed)
+    }
+
+    /// Gives it to a pod, if it belongs to nobody and the pod has room for it.
+    pub(super) fn adopt(&self, pod: &PodUid, room: impl FnOnce(&PodUid) -> bool) {
+        let mut owner = self.owner.lock();
+        if owner.is_none() && room(pod) {
+            *owner = Some(pod.clone());
+            self.orphan.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes it from its owner, if that is gone; says from whom.
+    pub(super) fn disown(&self, gone: impl Fn(&PodUid) -> bool) -> Option<PodUid> {
+        let lost = self.owner.lock().take_if(|owner| gone(owner));
+        if lost.is_some() {
+            self.orphan.store(true, Ordering::Relaxed);
+        }
+        lost
     }
 
     pub(super) fn touch(&self, now: u64) {
@@ -85,6 +120,20 @@ impl Entry {
         if self.last_used.load(Ordering::Relaxed) != now {
             self.last_used.store(now, Ordering::Relaxed);
         }
+        if self.forgotten.load(Ordering::Relaxed) {
+            self.forgotten.store(false, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn last_used(&self) -> u64 {
+        self.last_used.load(Ordering::Relaxed)
+    }
+
+    /// A change made it stale: neither what it holds nor what a call under way brings is kept.
+    pub(super) fn forget(&self) {
+        let _flights = self.flights.lock();
+        self.forgotten.store(true, Ordering::Relaxed);
+        self.held.store(None);
     }
 
     /// The token, while it may be served.
@@ -92,59 +141,64 @@ impl Entry {
         self.held.load_full().filter(|held| held.is_kept(now))
     }
 
-    /// Joins, is grounded, or starts once `admit` agrees.
+    /// Joins, is grounded, or starts once `admit` agrees. `anew`: whatever comes replaces what is there.
     pub(super) fn join_or_start(
-        &self,
+        self: &Arc<Self>,
+        anew: bool,
         admit: impl FnOnce() -> Result<(), Refusal>,
     ) -> Result<Boarding, Refusal> {
         let mut flights = self.flights.lock();
-        // An error means that the sender is gone: the task died.
-        let under_way = |flight: &&Flight| flight.has_changed().is_ok();
-        if let Some(flight) = flights.current.as_ref().filter(under_way) {
+        if let Some(flight) = &flights.current {
             return Ok(Boarding::Joined(flight.clone()));
         }
-        if let Some((failure, until)) = &flights.grounded
-            && let Some(left) = until.checked_duration_since(Instant::now())
-            && !left.is_zero()
-        {
-            return Ok(Boarding::Grounded(with_retry_after(failure, left)));
+        if let Some(failure) = flights.grounded(anew) {
+            return Ok(Boarding::Grounded(failure));
         }
         admit()?;
-        let (landing, flight) = watch::channel(None);
+        let (outcome, flight) = watch::channel(None);
         flights.current = Some(flight.clone());
-        Ok(Boarding::Pilot(flight, Landing(landing)))
+        let entry = Arc::clone(self);
+        let landing = Landing {
+            entry,
+            outcome,
+            anew,
+        };
+        Ok(Boarding::Pilot(flight, landing))
     }
 
-    /// Records an outcome and tells everybody who waits.
-    pub(super) fn land(&self, landing: Landing, outcome: Outcome) {
+    fn settle(&self, outcome: &Outcome, anew: bool, now: u64) {
         let mut flights = self.flights.lock();
         flights.current = None;
-        match &outcome {
+        match outcome {
             Ok(held) => {
                 flights.failures = 0;
                 flights.grounded = None;
-                if self.kept {
-                    self.held.store(Some(Arc::clone(held)));
-                }
+                flights.rest = self.keep(held, anew, now);
             }
-            Err(failure) => {
-                flights.failures = flights.failures.saturating_add(1);
-                let pause = pause(failure, flights.failures);
-                flights.grounded = Some((failure.clone(), Instant::now() + pause));
-            }
+            Err(failure) => flights.fail(failure),
         }
-        drop(flights);
-        landing.0.send_replace(Some(outcome));
+    }
+
+    /// A renewal must not shorten what can be served through an outage: a token that ends sooner than the one
+    /// that is there is not kept, and asking rests for a while. Who wants it anew may know the old one to be
+    /// revoked, so there the new one counts.
+    fn keep(&self, held: &Arc<Held>, anew: bool, now: u64) -> Option<Instant> {
+        let old = self.held(now).filter(|_| !anew);
+        if old.is_some_and(|old| old.expires_on() > held.expires_on()) {
+            let half = Duration::from_secs(held.expires_on().saturating_sub(now) / 2);
+            return Some(Instant::now() + half.clamp(LONGEST, LONGEST_REST));
+        }
+        if held.is_kept(now) && !self.forgotten.load(Ordering::Relaxed) {
+            self.held.store(Some(Arc::clone(held)));
+        }
+        None
     }
 
     /// Whether the entry is of no more use: nothing held, nothing under way, no failure remembered.
     pub(super) fn is_dead(&self, now: u64) -> bool {
         let flights = self.flights.lock();
-        let grounded = flights
-            .grounded
-            .as_ref()
-            .is_some_and(|(_, until)| *until > Instant::now());
-        flights.current.is_none() && !grounded && self.held(now).is_none()
+        let idle = flights.current.is_none() && flights.grounded(true).is_none();
+        idle && self.held(now).is_none()
     }
 
     /// Whether it should be renewed although nobody asks right now: it is due, and was used since it was got.
@@ -164,9 +218,65 @@ impl Entry {
             Whose::Node(_) => false,
         }
     }
+}
 
-    pub(super) fn is_node(&self) -> bool {
-        matches!(self.wanted.assignment.whose(), Whose::Node(_))
+// === impl Flights ===
+
+impl Flights {
+    /// Why the authority is not asked right now.
+    fn grounded(&self, anew: bool) -> Option<Failure> {
+        let left = |until: Instant| {
+            let left = until.checked_duration_since(Instant::now());
+            left.filter(|left| !left.is_zero())
+        };
+        let failed = self.grounded.as_ref().and_then(|(failure, until)| {
+            let left = left(*until)?;
+            Some(with_retry_after(failure, left))
+        });
+        failed.or_else(|| {
+            let left = left(self.rest.filter(|_| !anew)?)?;
+            Some(with_retry_after(&sooner(), left))
+        })
+    }
+
+    fn fail(&mut self, failure: &Failure) {
+        self.failures = self.failures.saturating_add(1);
+        let pause = pause(failure, self.failures);
+        self.grounded = Some((failure.clone(), Instant::now() + pause));
+    }
+}
+
+// === impl Landing ===
+
+impl Landing {
+    pub(super) fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// Records the outcome at the time `now`, and tells everybody who waits.
+    pub(super) fn land(self, outcome: Outcome, now: u64) {
+        self.entry.settle(&outcome, self.anew, now);
+        self.outcome.send_replace(Some(outcome));
+    }
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        if self.outcome.borrow().is_none() {
+            let lost = Err(lost());
+            self.entry.settle(&lost, self.anew, 0);
+            self.outcome.send_replace(Some(lost));
+        }
+    }
+}
+
+/// Nobody is refused with it: there is an older token.
+fn sooner() -> Failure {
+    Failure::Unavailable {
+        description: "the authority answers with tokens that end before the one that is held"
+            .to_owned(),
+        retry_after: None,
+        throttled: false,
     }
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use podgate_azure::token::Token;
 use podgate_plugin_host::{CachePolicy, IdentityType, Plan, Subject, Times};
 
-use super::Request;
 use crate::assignment::Whose;
 use crate::credential::Wanted;
 use crate::metrics::Metrics;
@@ -25,13 +24,33 @@ impl Lifetimes {
         Self { policy, metrics }
     }
 
-    /// Whether tokens of this request are kept at all. The host's own part of the key already tells every
-    /// subject apart, so of the plugin's key only its absence matters.
-    pub(super) async fn keeps(&self, request: Request<'_>) -> bool {
+    /// When a new token is renewed, and how long it is kept. Asked once per call to an authority, so that
+    /// nobody makes a plugin work by asking for what no authority gives.
+    pub(super) async fn plan(&self, wanted: &Wanted, token: &Token, now: u64) -> Plan {
         let Some(policy) = &self.policy else {
-            return true;
+            return default_plan(now, token.expires_on);
         };
-        let asked = policy.key(&subject(&request.wanted())).await;
+        let subject = subject(wanted);
+        if !self.keeps(policy.as_ref(), &subject).await {
+            return UNKEPT;
+        }
+        let times = Times {
+            obtained: now,
+            expires: token.expires_on,
+            jitter: jitter(),
+        };
+        let asked = policy.plan(&subject, times).await;
+        self.metrics.plugin_call(policy.name(), "cache", &asked);
+        asked.unwrap_or_else(|error| {
+            tracing::error!(plugin = policy.name(), %error, "cache plugin failed; the token is kept as by default");
+            default_plan(now, token.expires_on)
+        })
+    }
+
+    /// Whether tokens of this subject are kept at all. The host's own part of the key already tells every
+    /// subject apart, so of the plugin's key only its absence matters.
+    async fn keeps(&self, policy: &dyn CachePolicy, subject: &Subject) -> bool {
+        let asked = policy.key(subject).await;
         self.metrics.plugin_call(policy.name(), "cache", &asked);
         match asked {
             Ok(key) => key.is_some(),
@@ -41,24 +60,14 @@ impl Lifetimes {
             }
         }
     }
-
-    pub(super) async fn plan(&self, wanted: &Wanted, token: &Token, now: u64) -> Plan {
-        let Some(policy) = &self.policy else {
-            return default_plan(now, token.expires_on);
-        };
-        let times = Times {
-            obtained: now,
-            expires: token.expires_on,
-            jitter: jitter(),
-        };
-        let asked = policy.plan(&subject(wanted), times).await;
-        self.metrics.plugin_call(policy.name(), "cache", &asked);
-        asked.unwrap_or_else(|error| {
-            tracing::error!(plugin = policy.name(), %error, "cache plugin failed; the token is kept as by default");
-            default_plan(now, token.expires_on)
-        })
-    }
 }
+
+/// Served to those who wait for it, and to nobody after them.
+const UNKEPT: Plan = Plan {
+    refresh_at: 0,
+    fresh_until: 0,
+    keep_until: 0,
+};
 
 /// Renewed at half its life, fresh until five minutes before its end, kept to the end.
 fn default_plan(now: u64, expires: u64) -> Plan {

@@ -1,5 +1,6 @@
 //! The cache's housekeeping: renews what is due though nobody asks, drops what is dead, follows changes.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Entry, TokenCache, entry, fetch};
-use crate::world::World;
+use crate::world::{PodUid, World};
 
 /// Renewals are planned hours ahead; a few seconds late is on time.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -19,7 +20,10 @@ pub async fn keep(cache: TokenCache, world: World) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         tokio::select! {
-            _ = ticks.tick() => cache.sweep(),
+            _ = ticks.tick() => {
+                cache.disown_all_but(&live(&world));
+                cache.sweep();
+            }
             change = changes.recv() => match change {
                 Ok(change) => cache.forget(&change),
                 // Stale entries are out of reach by their keys and die unused; valid ones must stay.
@@ -30,8 +34,19 @@ pub async fn keep(cache: TokenCache, world: World) {
     }
 }
 
+/// A pod may have gone while its request was under way, or while changes came too fast to be told one by one.
+fn live(world: &World) -> HashSet<PodUid> {
+    let index = world.read();
+    let live = index.pods().filter(|pod| pod.live);
+    live.map(|pod| pod.uid.clone()).collect()
+}
+
 impl TokenCache {
-    fn sweep(&self) {
+    fn disown_all_but(&self, live: &HashSet<PodUid>) {
+        self.disown(|owner| !live.contains(owner));
+    }
+
+    pub(super) fn sweep(&self) {
         let now = self.0.clock.now();
         self.drop_where(|entry| entry.is_dead(now));
         self.0.quota.sweep();
@@ -50,8 +65,8 @@ impl TokenCache {
 
     /// Renews on the gateway's own account, not on a pod's.
     fn renew_ahead(&self, entry: &Arc<Entry>) {
-        if let Ok(entry::Boarding::Pilot(_, landing)) = entry.join_or_start(|| Ok(())) {
-            tokio::spawn(fetch(Arc::clone(&self.0), Arc::clone(entry), landing));
+        if let Ok(entry::Boarding::Pilot(_, landing)) = entry.join_or_start(false, || Ok(())) {
+            tokio::spawn(fetch(Arc::clone(&self.0), landing, None));
         }
     }
 }

@@ -12,6 +12,10 @@ use crate::assignment::testing::{bound, node};
 use crate::pod::testing::resolved;
 use crate::world::SecretData;
 
+mod flights;
+mod ownership;
+mod plugin;
+
 const START: u64 = 1_800_000_000;
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
@@ -91,16 +95,7 @@ impl Fixture {
         resource: &str,
         bypass_cache: bool,
     ) -> Result<Arc<Held>, Refusal> {
-        let (pod, resource) = (resolved(pod, "10.0.0.1"), resource.parse().unwrap());
-        let assignment = bound("identity", None);
-        let request = Request {
-            pod: &pod,
-            assignment: &assignment,
-            tenant: None,
-            resource: &resource,
-            bypass_cache,
-        };
-        self.cache.get(request).await
+        ask(&self.cache, pod, resource, bypass_cache).await
     }
 
     async fn token(&self, resource: &str) -> String {
@@ -122,6 +117,24 @@ impl Fixture {
             drop(held);
         });
     }
+}
+
+async fn ask(
+    cache: &TokenCache,
+    pod: &str,
+    resource: &str,
+    bypass_cache: bool,
+) -> Result<Arc<Held>, Refusal> {
+    let (pod, resource) = (resolved(pod, "10.0.0.1"), resource.parse().unwrap());
+    let assignment = bound("identity", None);
+    let request = Request {
+        pod: &pod,
+        assignment: &assignment,
+        tenant: None,
+        resource: &resource,
+        bypass_cache,
+    };
+    cache.get(request).await
 }
 
 fn outage() -> Failure {
@@ -317,198 +330,6 @@ async fn bypass_cache_fetches_anew_at_most_once_a_minute() {
     assert_ne!(fixture.body(&anew, "access_token"), first);
     fixture.get_as("pod", VAULT, true).await.unwrap();
     assert_eq!(fixture.authority.calls(), 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn one_pod_can_fill_its_own_share_and_nobody_elses() {
-    let fixture = fixture_with(
-        DAY,
-        Bounds {
-            entries_per_pod: 5,
-            ..Bounds::default()
-        },
-        None,
-    );
-    for number in 0..5 {
-        fixture
-            .get_as("greedy", &format!("https://{number}.example"), false)
-            .await
-            .unwrap();
-    }
-    let over = fixture
-        .get_as("greedy", "https://6.example", false)
-        .await
-        .unwrap_err();
-    assert!(matches!(over, Refusal::CacheFull { share: 5, .. }));
-    assert!(
-        fixture
-            .get_as("greedy", "https://0.example", false)
-            .await
-            .is_ok(),
-        "what it has it keeps"
-    );
-    assert!(
-        fixture
-            .get_as("modest", "https://6.example", false)
-            .await
-            .is_ok()
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_shared_entry_takes_a_place_of_one_pod_only() {
-    let bounds = Bounds {
-        entries_per_pod: 2,
-        ..Bounds::default()
-    };
-    let fixture = Arc::new(fixture_with(DAY, bounds, None));
-    for round in 0..20 {
-        let mut tasks = tokio::task::JoinSet::new();
-        for pod in 0..50 {
-            let fixture = Arc::clone(&fixture);
-            tasks.spawn(async move {
-                fixture
-                    .get_as(&format!("pod-{pod}"), VAULT, false)
-                    .await
-                    .is_ok()
-            });
-        }
-        assert!(
-            tasks.join_all().await.into_iter().all(|good| good),
-            "round {round}"
-        );
-        fixture
-            .cache
-            .forget(&Change::Identity(ObjectRef::new("default", "identity")));
-        advance(Duration::from_secs(60)).await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn one_pod_cannot_call_the_authority_without_bound() {
-    let fixture = fixture_with(
-        DAY,
-        Bounds {
-            burst_per_pod: 3,
-            per_second_per_pod: 1,
-            ..Bounds::default()
-        },
-        None,
-    );
-    fixture.authority.fails(outage());
-    for number in 0..10 {
-        fixture
-            .get_as("greedy", &format!("https://{number}.example"), false)
-            .await
-            .unwrap_err();
-    }
-    assert!(
-        fixture.authority.calls() <= 5,
-        "{}",
-        fixture.authority.calls()
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_changed_identity_takes_its_tokens_with_it_at_once() {
-    let fixture = fixture(DAY);
-    fixture.token(VAULT).await;
-    assert_eq!(fixture.cache.len(), 1);
-    fixture
-        .cache
-        .forget(&Change::Identity(ObjectRef::new("default", "another")));
-    assert_eq!(fixture.cache.len(), 1);
-    fixture
-        .cache
-        .forget(&Change::Identity(ObjectRef::new("default", "identity")));
-    assert!(fixture.cache.len() == 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn another_edition_of_a_secret_is_another_key() {
-    let secret = |text: &str| {
-        Some(SecretData::new(BTreeMap::from([(
-            "clientSecret".to_owned(),
-            text.into(),
-        )])))
-    };
-    let pod = resolved("pod", "10.0.0.1");
-    let resource = VAULT.parse().unwrap();
-    let key = |assignment: &Assignment| {
-        Key::of(Request {
-            pod: &pod,
-            assignment,
-            tenant: None,
-            resource: &resource,
-            bypass_cache: false,
-        })
-    };
-    assert_ne!(
-        key(&bound("identity", secret("old"))),
-        key(&bound("identity", secret("new")))
-    );
-    assert_eq!(
-        key(&bound("identity", secret("old"))),
-        key(&bound("identity", secret("old")))
-    );
-    assert_ne!(
-        key(&node(Selector::Unspecified)),
-        key(&bound("identity", None))
-    );
-}
-
-/// A cache plugin that answers as it is told.
-struct Told {
-    key: Option<String>,
-    plan: fn(&Times) -> Plan,
-}
-
-#[async_trait]
-impl CachePolicy for Told {
-    fn name(&self) -> &str {
-        "told"
-    }
-
-    async fn key(&self, _: &Subject) -> Result<Option<String>, PluginError> {
-        Ok(self.key.clone())
-    }
-
-    async fn plan(&self, _: &Subject, times: Times) -> Result<Plan, PluginError> {
-        Ok((self.plan)(&times))
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_plugin_cannot_lengthen_a_tokens_life() {
-    let plan = |_: &Times| Plan {
-        refresh_at: u64::MAX,
-        fresh_until: u64::MAX,
-        keep_until: u64::MAX,
-    };
-    let told = Told {
-        key: Some(String::new()),
-        plan,
-    };
-    let fixture = fixture_with(HOUR, Bounds::default(), Some(Arc::new(told)));
-    fixture.token(VAULT).await;
-    advance(Duration::from_secs(HOUR + 1)).await;
-    fixture.authority.fails(outage());
-    assert!(fixture.get(VAULT).await.is_err());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_plugin_can_keep_tokens_from_being_kept() {
-    let plan = |times: &Times| Plan {
-        refresh_at: times.expires,
-        fresh_until: times.expires,
-        keep_until: times.expires,
-    };
-    let fixture = fixture_with(
-        HOUR,
-        Bounds::default(),
-        Some(Arc::new(Told { key: None, plan })),
-    );
-    assert_ne!(fixture.token(VAULT).await, fixture.token(VAULT).await);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dashmap::DashMap;
 use podgate_api::Resource;
 use podgate_azure::failure::Failure;
 use podgate_azure::token::Token;
@@ -16,9 +15,9 @@ use super::refused;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::world::{ObjectRef, SecretData, ServicePrincipal};
+use keys::Keys;
 
-/// Parsed keys that are kept: one per certificate identity of a node's pods, and room.
-const MAX_KEYS: usize = 256;
+mod keys;
 
 /// The last second of the year 9999: a later end is none.
 const LATEST: u64 = 253_402_300_799;
@@ -26,8 +25,7 @@ const LATEST: u64 = 253_402_300_799;
 /// Gets tokens with certificates.
 pub struct Certificates {
     plugin: Option<Arc<dyn Credential>>,
-    /// Reading a PFX derives keys, a hundred milliseconds by design, so it is done once per edition.
-    keys: DashMap<(ObjectRef, u64), Arc<CertificateKey>>,
+    keys: Keys,
     metrics: Arc<Metrics>,
 }
 
@@ -36,7 +34,7 @@ impl Certificates {
     pub fn new(plugin: Option<Arc<dyn Credential>>, metrics: Arc<Metrics>) -> Self {
         Self {
             plugin,
-            keys: DashMap::new(),
+            keys: Keys::new(),
             metrics,
         }
     }
@@ -50,7 +48,9 @@ impl Certificates {
         let plugin = self.plugin.as_ref().ok_or_else(|| {
             refused("no credential plugin is configured, so identities of type 2 get no tokens")
         })?;
-        let key = self.key(principal, secret).await?;
+        let key = self.keys.get(&principal.secret, secret).await?;
+        ended(&key)
+            .map_err(|problem| refused(format!("Secret {}: {problem}", principal.secret)))?;
         let asked = plugin.acquire(&question(principal, resource), key).await;
         self.metrics
             .plugin_call(plugin.name(), "credential", &asked);
@@ -74,31 +74,9 @@ impl Certificates {
         }
     }
 
-    async fn key(
-        &self,
-        principal: &ServicePrincipal,
-        secret: &SecretData,
-    ) -> Result<Arc<CertificateKey>, Failure> {
-        let edition = (principal.secret.clone(), secret.version);
-        if let Some(key) = self.keys.get(&edition) {
-            return Ok(Arc::clone(&key));
-        }
-        let (name, data) = (principal.secret.clone(), secret.clone());
-        let read = tokio::task::spawn_blocking(move || CertificateKey::from_secret(&data))
-            .await
-            .map_err(|_| refused(format!("reading the certificate of Secret {name} failed")))?;
-        let key = read
-            .map(Arc::new)
-            .map_err(|error| refused(format!("Secret {}: {error}", principal.secret)))?;
-        ended(&key)
-            .map_err(|problem| refused(format!("Secret {}: {problem}", principal.secret)))?;
-        if self.keys.len() >= MAX_KEYS {
-            self.keys.clear();
-        }
-        // The key of an older edition has no further use.
-        self.keys.retain(|(name, _), _| *name != principal.secret);
-        self.keys.insert(edition, Arc::clone(&key));
-        Ok(key)
+    /// Drops the private key of a Secret that was edited or removed.
+    pub(super) fn forget(&self, secret: &ObjectRef) {
+        self.keys.forget(secret);
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) struct Parts {
 }
 
 /// Why a Secret is no certificate. Never holds any of its content.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum KeyError {
     /// The key is not in the Secret.
     #[error(

@@ -20,7 +20,7 @@ pub(super) async fn fetch(
 ) -> Result<Token, Failure> {
     let selector = upstream(identity)
         .ok_or_else(|| refused("the identity has neither client nor resource id"))?;
-    imds.token(&selector, resource)
+    imds.token(&selector, resource, &identity.object.namespace)
         .await
         .map_err(|failure| not_on_node(identity, failure))
 }

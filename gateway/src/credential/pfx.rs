@@ -7,7 +7,12 @@ use zeroize::Zeroizing;
 
 use super::key::{KeyError, Parts};
 
+mod cost;
+mod pbes1;
+
+/// Reads a file whose cost is bounded; the password is the author's as well, so nothing of it is trusted.
 pub(super) fn read(file: &[u8], password: &str) -> Result<Parts, KeyError> {
+    cost::check(file, password)?;
     let archive = Pkcs12Archive::from_pkcs12(file, password).map_err(|error| explain(&error))?;
     Ok(Parts {
         keys: archive
@@ -33,3 +38,6 @@ fn explain(error: &Error) -> KeyError {
         other => other.to_string(),
     })
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -42,10 +42,16 @@ impl Suspension {
         }
     }
 
+    /// A call that was never made, for want of room, says nothing about the pod that it was for: others may
+    /// have taken the room.
     pub(super) fn record(&self, pod: &PodUid, asked: &Result<Verdict, PluginError>) {
-        if asked.is_ok() {
-            self.0.remove(pod);
-            return;
+        match asked {
+            Ok(_) => {
+                self.0.remove(pod);
+                return;
+            }
+            Err(PluginError::Overloaded { .. }) => return,
+            Err(_) => {}
         }
         if self.0.len() >= MAX_PODS {
             self.0.clear();

@@ -48,7 +48,23 @@ impl host::Policy for Told {
 }
 
 fn broken() -> Result<Verdict, PluginError> {
-    Err(PluginError::suspended("told"))
+    Err(PluginError::InvalidAnswer {
+        plugin: "told".to_owned(),
+        cause: "nonsense".to_owned(),
+    })
+}
+
+fn overloaded() -> Result<Verdict, PluginError> {
+    Err(PluginError::Overloaded {
+        plugin: "told".to_owned(),
+        cause: "places",
+    })
+}
+
+fn unavailable() -> Result<Allowed, Refusal> {
+    Err(Refusal::PolicyUnavailable {
+        plugin: "told".to_owned(),
+    })
 }
 
 fn restrict(ids: &[&str]) -> Verdict {
@@ -60,6 +76,7 @@ fn question() -> TokenQuestion {
         resource: "https://vault.azure.net".parse().unwrap(),
         selector: Selector::Unspecified,
         bypass_cache: false,
+        route: crate::imds::Route::Token,
     }
 }
 
@@ -119,7 +136,7 @@ async fn restrictions_only_ever_narrow() {
         (one, OnFailure::Deny),
         (none, OnFailure::Deny),
     );
-    let only_b = Ok(Allowed::Restricted(vec![B.parse().unwrap()]));
+    let only_b = Ok(Allowed::Restricted([B.parse().unwrap()].into()));
     assert_eq!(judge(&[both.clone(), one.clone()]).await, only_b);
     assert_eq!(judge(&[one, both.clone()]).await, only_b);
     assert!(matches!(
@@ -146,6 +163,70 @@ async fn a_plugin_that_fails_denies_unless_its_operator_said_skip() {
         judge(&[(Told::new(true, broken), OnFailure::Skip), pass()]).await,
         Ok(Allowed::Bound)
     );
+}
+
+#[tokio::test]
+async fn a_failure_that_may_pass_is_told_as_one() {
+    let suspended = || Err(PluginError::suspended("told"));
+    for failure in [suspended, overloaded] {
+        let told = Told::new(true, failure);
+        assert_eq!(judge(&[(told, OnFailure::Deny)]).await, unavailable());
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_calls_is_no_way_around_a_policy_that_is_skipped_when_it_fails() {
+    let told = Told::new(true, overloaded);
+    assert_eq!(judge(&[(told, OnFailure::Skip)]).await, unavailable());
+}
+
+#[tokio::test]
+async fn want_of_room_is_not_held_against_the_pod_that_found_none() {
+    let told = Told::new(true, overloaded);
+    let chain = Chain::new([(Arc::clone(&told) as _, OnFailure::Deny)], Arc::default());
+    let (world, pod) = (World::new(rules()), resolved("pod", "10.0.0.1"));
+    for _ in 0..10 {
+        chain.judge(&world, &pod, &question()).await.unwrap_err();
+    }
+    assert_eq!(told.calls(), 10);
+}
+
+#[tokio::test]
+async fn a_list_of_ids_has_a_bound_and_what_is_no_id_does_not_count() {
+    let most = judge(&[(Told::new(true, || Ok(ids(256))), OnFailure::Deny)]).await;
+    assert!(matches!(most, Ok(Allowed::Restricted(ids)) if ids.len() == 256));
+    let over = judge(&[(Told::new(true, || Ok(ids(257))), OnFailure::Deny)]).await;
+    assert!(matches!(over, Err(Refusal::Denied { reason, .. }) if reason.contains("257")));
+    let nonsense = Told::new(true, || Ok(Verdict::Restrict(vec!["x".to_owned(); 1000])));
+    let nothing = judge(&[(nonsense, OnFailure::Deny)]).await;
+    assert!(matches!(nothing, Err(Refusal::Denied { .. })));
+}
+
+fn ids(count: u32) -> Verdict {
+    let id = |number: u32| format!("{number:08x}-1111-4111-8111-111111111111");
+    Verdict::Restrict((0..count).map(id).collect())
+}
+
+#[test]
+fn plugins_see_ids_in_one_spelling() {
+    let arm = "/subscriptions/S/resourceGroups/G/providers/Microsoft.ManagedIdentity/userAssignedIdentities/N";
+    let upper = "AAAAAAAA-BBBB-4CCC-8DDD-EEEEEEEEEEEE";
+    for (named, seen) in [
+        (
+            Selector::ClientId(upper.parse().unwrap()),
+            host::IdentitySelector::ClientId(upper.to_lowercase()),
+        ),
+        (
+            Selector::ObjectId(upper.parse().unwrap()),
+            host::IdentitySelector::ObjectId(upper.to_lowercase()),
+        ),
+        (
+            Selector::ResourceId(arm.parse().unwrap()),
+            host::IdentitySelector::ResourceId(arm.to_lowercase()),
+        ),
+    ] {
+        assert_eq!(selector(&named), seen);
+    }
 }
 
 #[tokio::test]

@@ -83,6 +83,36 @@ async fn the_tenants_name_counts_against_the_limits_of_identities() {
     );
 }
 
+#[tokio::test]
+async fn a_pod_that_asks_for_the_tenants_name_again_and_again_holds_up_no_token() {
+    let server = Loopback::http(|call| match call.target.contains("/token") {
+        true => super::token_answer(),
+        false => Answer::new(200, "{}").after(Duration::from_millis(200)),
+    })
+    .await;
+    let client = patient(&server, &ImdsLimits::default());
+    let flood: Vec<_> = (0..60)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { client.metadata("/metadata/identity/info", &[]).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let start = Instant::now();
+    client
+        .token(&Selector::Unspecified, &vault(), "ns")
+        .await
+        .unwrap();
+    assert!(
+        start.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        start.elapsed()
+    );
+    for call in flood {
+        call.abort();
+    }
+}
+
 proptest! {
     #[test]
     fn no_path_leads_below_identity_but_the_tenants_name(path in "(/metadata)?[/.a-z%iI]{0,12}(identity)?[/.a-z%]{0,12}") {
