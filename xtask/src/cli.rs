@@ -1,8 +1,9 @@
 //! The sub-commands and their options: what the documents' commands are checked against.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// podgate's one door.
 #[derive(Debug, Parser)]
@@ -30,6 +31,10 @@ pub(crate) enum Task {
     Cluster(Cluster),
     /// Fuzz what reads hostile bytes, for a while.
     Soak(Soak),
+    /// Write what is made of the helm chart: definitions, README, and what it renders to.
+    Chart(Chart),
+    /// Build the container images as OCI layouts and as archives, without a container engine.
+    Images(Images),
 }
 
 #[derive(Debug, Args)]
@@ -88,6 +93,39 @@ pub(crate) struct Crds {
     /// Write nothing; fail when a file differs from what the types say.
     #[arg(long)]
     pub(crate) check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Chart {
+    /// Write nothing; fail when something differs, or the chart takes values that it should refuse.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Images {
+    /// What they are to run on.
+    #[arg(long, value_enum, default_value_t = Arch::host())]
+    pub(crate) arch: Arch,
+    /// Where they go; each is a folder and an archive of its name.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// A processor, as images name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Arch {
+    /// x86-64
+    Amd64,
+    /// AArch64
+    Arm64,
+}
+
+impl Arch {
+    /// This machine's.
+    pub(crate) fn host() -> Self {
+        if cfg!(target_arch = "aarch64") { Self::Arm64 } else { Self::Amd64 }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -5,11 +5,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
 mod bench;
+mod chart;
 mod cli;
 mod clients;
 mod cluster;
 mod crds;
 mod demo;
+mod images;
 mod netns;
 mod plugins;
 mod process;
@@ -44,6 +46,8 @@ fn perform(task: Task) -> anyhow::Result<ExitCode> {
         Task::Bench(options) => bench::measure(&options),
         Task::Cluster(options) => cluster::perform(&options),
         Task::Soak(options) => soak::perform(&options),
+        Task::Chart(options) => chart::perform(&options),
+        Task::Images(options) => images::perform(&options),
     }
     .map(|()| ExitCode::SUCCESS)
 }

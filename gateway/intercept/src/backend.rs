@@ -139,56 +139,79 @@ impl Leftovers {
     }
 
     /// Where rules in place lead to, whoever's way wrote them.
-    ///
-    /// # Errors
-    /// They could not be listed.
-    pub(crate) async fn listeners(&self) -> Result<Vec<IpAddr>, ToolError> {
-        let mut listeners = Vec::new();
+    pub(crate) async fn listeners(&self) -> Found<Vec<IpAddr>> {
+        let mut found = Found::default();
         if let Some(nftables) = &self.nftables {
-            listeners.extend(nftables.listeners().await?);
+            found.add(nftables.listeners().await);
         }
         if let Some(legacy) = &self.legacy {
-            listeners.extend(legacy.listeners().await?);
+            found.add(legacy.listeners().await);
         }
-        Ok(listeners)
+        found.map(|listeners| listeners.concat())
     }
 
     /// Removes podgate's rules but those of `kept`'s way; the names of what was removed.
-    ///
-    /// # Errors
-    /// A tool failed.
-    pub(crate) async fn remove(
-        &self,
-        kept: Option<&Backend>,
-    ) -> Result<Vec<&'static str>, ToolError> {
-        let mut removed = Vec::new();
+    pub(crate) async fn remove(&self, kept: Option<&Backend>) -> Found<Vec<&'static str>> {
+        let mut found = Found::default();
         if let Some(nftables) = &self.nftables
             && !matches!(kept, Some(Backend::Nftables(_)))
-            && nftables.remove().await?
         {
-            removed.push("nftables");
+            let removed = nftables.remove().await;
+            found.add(removed.map(|removed| removed.then_some("nftables")));
         }
         if let Some(legacy) = &self.legacy
             && !matches!(kept, Some(Backend::Legacy(_)))
-            && legacy.remove().await?
         {
-            removed.push("iptables-legacy");
+            let removed = legacy.remove().await;
+            found.add(removed.map(|removed| removed.then_some("iptables-legacy")));
         }
-        Ok(removed)
+        found.map(|removed| removed.into_iter().flatten().collect())
     }
 
     /// Removes the old agent's chain wherever it is; says whether it was.
-    ///
-    /// # Errors
-    /// A tool failed.
-    pub(crate) async fn remove_old_agent(&self) -> Result<bool, ToolError> {
-        let mut removed = false;
+    pub(crate) async fn remove_old_agent(&self) -> Found<bool> {
+        let mut found = Found::default();
         if let Some(nftables) = &self.nftables {
-            removed |= old_agent::remove(nftables).await?;
+            found.add(old_agent::remove(nftables).await);
         }
         if let Some(legacy) = &self.legacy {
-            removed |= legacy.remove_old_agent().await?;
+            found.add(legacy.remove_old_agent().await);
         }
-        Ok(removed)
+        found.map(|removed| removed.contains(&true))
+    }
+}
+
+/// What was found by the ways that work, and what the others complain of: iptables-legacy, for instance, needs a
+/// capability more than nftables.
+#[derive(Debug, Default)]
+#[must_use]
+pub(crate) struct Found<T> {
+    pub(crate) found: T,
+    pub(crate) problems: Vec<ToolError>,
+}
+
+impl<T> Found<Vec<T>> {
+    fn add(&mut self, result: Result<T, ToolError>) {
+        match result {
+            Ok(found) => self.found.push(found),
+            Err(problem) => self.problems.push(problem),
+        }
+    }
+}
+
+impl<T> Found<T> {
+    fn map<U>(self, change: impl FnOnce(T) -> U) -> Found<U> {
+        Found {
+            found: change(self.found),
+            problems: self.problems,
+        }
+    }
+
+    /// Tells the complaints and goes on without.
+    pub(crate) fn or_warn(self, what: &str) -> T {
+        for problem in self.problems {
+            tracing::warn!("{what}: {problem}");
+        }
+        self.found
     }
 }

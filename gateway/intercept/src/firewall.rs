@@ -4,13 +4,14 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::backend::{Backend, Leftovers};
 use crate::cli::Rules;
 use crate::kubenet;
 use crate::network::Network;
 use crate::plan::{InterfaceName, Plan, Redirect, redirects};
+use crate::tool::ToolError;
 
 /// Interception of one node.
 pub(crate) struct Firewall {
@@ -78,9 +79,11 @@ impl Firewall {
     /// # Errors
     /// A step failed. Those before it stand: once the routing rules are in, the metadata address is closed.
     pub(crate) async fn apply(&self) -> Result<()> {
-        let before = self.leftovers.listeners().await.unwrap_or_default();
+        let before = self.leftovers.listeners().await;
         let plan = self.restore().await?;
-        let replaced = self.leftovers.remove(Some(&self.backend)).await?;
+        let replaced = self.leftovers.remove(Some(&self.backend)).await;
+        let replaced = replaced.or_warn("rules of another kind may be left from an earlier run");
+        let before = before.or_warn("an earlier listener's address may be left");
         for listener in before {
             if !self.listeners().contains(&listener) {
                 self.network.release(listener).await?;
@@ -95,7 +98,12 @@ impl Firewall {
             ?replaced,
             "interception is in place"
         );
-        self.take_over().await;
+        let problems = self.take_over().await;
+        for problem in problems {
+            tracing::warn!(
+                "the old agent's chain aad-metadata may be left; podgate's rules come before it: {problem}"
+            );
+        }
         Ok(())
     }
 
@@ -104,10 +112,10 @@ impl Firewall {
     /// # Errors
     /// As [`apply`](Self::apply).
     pub(crate) async fn restore(&self) -> Result<Plan> {
+        self.network.close(&self.metadata()).await?;
         for listener in self.listeners() {
             self.network.hold(listener).await?;
         }
-        self.network.close(&self.metadata()).await?;
         let plan = self.plan().await?;
         self.backend
             .apply(&plan)
@@ -116,17 +124,15 @@ impl Firewall {
         Ok(plan)
     }
 
-    /// Removes the old agent's chain. A failure is told and no more: ours comes first anyway.
-    pub(crate) async fn take_over(&self) {
-        match self.leftovers.remove_old_agent().await {
-            Ok(false) => {}
-            Ok(true) => tracing::info!(
+    /// Removes the old agent's chain. What could not be removed harms nothing: ours comes first anyway.
+    pub(crate) async fn take_over(&self) -> Vec<ToolError> {
+        let old_agent = self.leftovers.remove_old_agent().await;
+        if old_agent.found {
+            tracing::info!(
                 "removed the old agent's chain aad-metadata; if it comes back, its NMI still runs here and should be stopped"
-            ),
-            Err(error) => {
-                tracing::warn!(%error, "the old agent's chain aad-metadata stays; podgate's rules come before it")
-            }
+            );
         }
+        old_agent.problems
     }
 
     /// How the node differs from what it should be.
@@ -213,12 +219,13 @@ impl Remover {
     /// Takes everything away: what redirects first, what closes last.
     ///
     /// # Errors
-    /// A step failed; those before it are done.
+    /// Something may be left. Whatever could be removed is.
     pub(crate) async fn remove(self) -> Result<()> {
         let mut listeners = listeners(&self.redirects);
-        listeners.extend(self.leftovers.listeners().await?);
-        let rules = self.leftovers.remove(None).await?;
-        let old_agent = self.leftovers.remove_old_agent().await?;
+        let earlier = self.leftovers.listeners().await;
+        listeners.extend(&earlier.found);
+        let rules = self.leftovers.remove(None).await;
+        let old_agent = self.leftovers.remove_old_agent().await;
         let routing = self.network.open().await?;
         let mut addresses = Vec::new();
         for listener in listeners {
@@ -227,14 +234,28 @@ impl Remover {
             }
         }
         tracing::info!(
-            ?rules,
+            rules = ?rules.found,
             routing,
             ?addresses,
-            old_agent,
+            old_agent = old_agent.found,
             "interception is removed"
+        );
+        let problems = [earlier.problems, rules.problems, old_agent.problems]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>();
+        ensure!(
+            problems.is_empty(),
+            "something may be left: {}",
+            told(&problems)
         );
         Ok(())
     }
+}
+
+fn told(problems: &[ToolError]) -> String {
+    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    told.join("; ")
 }
 
 fn metadata(redirects: &[Redirect]) -> Vec<IpAddr> {

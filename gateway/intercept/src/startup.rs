@@ -1,7 +1,6 @@
 //! The taint that keeps pods off a node until interception is in place and the gateway answers.
 //!
-//! RBAC: `get` and `patch` of nodes. (The API server cannot narrow that to the own node without an admission policy;
-//! docs/interception.md has one.)
+//! RBAC: `get` and `patch` of nodes. RBAC cannot narrow that to the own node or to its taints.
 
 use std::time::Duration;
 

@@ -100,7 +100,10 @@ impl Guard {
 
     async fn look(&mut self) -> Result<()> {
         self.mend(Change::Both).await?;
-        self.firewall.take_over().await;
+        for problem in self.firewall.take_over().await {
+            // Told aloud by the first apply.
+            tracing::debug!(%problem, "looking for the old agent's chain");
+        }
         Ok(())
     }
 

@@ -99,6 +99,10 @@ fn two_capabilities_are_enough_and_nftables_needs_one_of_them() {
         ("iptables-legacy", "+net_admin,+net_raw"),
     ] {
         let world = World::new();
+        // As kube-proxy does: a table that can be seen with both capabilities only.
+        world
+            .node
+            .run("iptables-legacy -t nat -A PREROUTING -s 1.2.3.4 -j ACCEPT");
         let run = |verb: &str| {
             intercept_with(
                 &world.node,
@@ -114,8 +118,11 @@ fn two_capabilities_are_enough_and_nftables_needs_one_of_them() {
             gateway_saw(POD.into()),
             "{backend}"
         );
-        run("remove").ok();
+        let removed = run("remove");
         assert_eq!(ask(&world.pod).unwrap(), format!("real {POD}"), "{backend}");
+        // What cannot be seen may be left, and that is said.
+        let knows = capabilities.contains("net_raw");
+        assert_eq!(removed.code, Some(i32::from(!knows)), "{}", removed.text);
     }
 }
 
