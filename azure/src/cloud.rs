@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::arm::ArmEndpoint;
+
 mod authority;
 mod hosts;
 
@@ -53,6 +55,18 @@ impl Cloud {
             Self::UsGovernment => "https://login.microsoftonline.us/",
             Self::China => "https://login.chinacloudapi.cn/",
             Self::German => "https://login.microsoftonline.de/",
+        };
+        url.parse()
+            .expect("each of the four URLs above is an https URL, which a test parses")
+    }
+
+    /// The cloud's Azure Resource Manager.
+    pub fn arm(self) -> ArmEndpoint {
+        let url = match self {
+            Self::Public => "https://management.azure.com/",
+            Self::UsGovernment => "https://management.usgovcloudapi.net/",
+            Self::China => "https://management.chinacloudapi.cn/",
+            Self::German => "https://management.microsoftazure.de/",
         };
         url.parse()
             .expect("each of the four URLs above is an https URL, which a test parses")

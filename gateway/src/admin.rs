@@ -75,7 +75,7 @@ impl Admin {
         match request.uri().path() {
             // The old gateway's words, which operators' scripts look for.
             "/healthz" => text(StatusCode::OK, "Active".to_owned()),
-            "/readyz" => self.ready(),
+            "/readyz" => self.ready(peer),
             "/metrics" => metrics(self.metrics.render()),
             "/explain" => self.explain(peer, request).await,
             _ => text(
@@ -86,15 +86,23 @@ impl Admin {
         }
     }
 
-    fn ready(&self) -> Reply {
+    /// An old state is served, so it is told and changes nothing: an outage of the API server must not take every
+    /// node's gateway out of service. Details name Secrets, so they are for whoever is on the node.
+    fn ready(&self, peer: IpAddr) -> Reply {
         let awaited = self.readiness.awaited();
-        match awaited.is_empty() {
-            true => text(StatusCode::OK, "ready\n".to_owned()),
-            false => text(
-                StatusCode::SERVICE_UNAVAILABLE,
-                format!("awaited: {}\n", awaited.join(", ")),
-            ),
-        }
+        let (status, first) = match awaited.is_empty() {
+            true => (StatusCode::OK, "ready".to_owned()),
+            false => {
+                let awaited = format!("awaited: {}", awaited.join(", "));
+                (StatusCode::SERVICE_UNAVAILABLE, awaited)
+            }
+        };
+        let problems = match peer.to_canonical().is_loopback() {
+            true => self.metrics.freshness().problems(),
+            false => Vec::new(),
+        };
+        let lines: Vec<String> = std::iter::once(first).chain(problems).collect();
+        text(status, lines.join("\n") + "\n")
     }
 
     /// Names identities and bindings, so it is for whoever is on the node.
@@ -112,7 +120,7 @@ impl Admin {
             );
         }
         let Some(flow) = self.flow.get() else {
-            return self.ready();
+            return self.ready(peer);
         };
         match explain::explain(flow, request.uri().query().unwrap_or_default()).await {
             Ok(explanation) => {

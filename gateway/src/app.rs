@@ -11,7 +11,6 @@ use podgate_azure::http::HttpClient;
 use podgate_azure::imds::ImdsClient;
 use podgate_azure::throttle::ImdsLimits;
 use podgate_plugin_host::{Host, HostConfig};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -22,13 +21,14 @@ use crate::config::Config;
 use crate::config::plugins::{self as plugins_file, Plugins};
 use crate::credential::{Certificates, Credentials, Measured, Secrets};
 use crate::flow::{Decisions, Flow, LogBudget};
+use crate::host::HostDoor;
 use crate::imds;
-use crate::listen;
+use crate::listen::{self, Door};
 use crate::metrics::Metrics;
 use crate::plugins::{self, HttpOutbound, Loaded};
 use crate::policy::Chain;
 use crate::readiness::Readiness;
-use crate::source::{Folder, Source};
+use crate::source::{Cluster, Folder, Source};
 use crate::world::World;
 
 /// One call to IMDS: its own promise is 10 s.
@@ -40,12 +40,14 @@ pub struct Gateway {
     pub address: SocketAddr,
     /// Where health, metrics and explanations are.
     pub admin: SocketAddr,
+    /// Where drivers are served on loopback, if they are.
+    pub host_token: Option<SocketAddr>,
     /// What is not done yet.
     pub readiness: Readiness,
     shutdown: watch::Sender<bool>,
     /// End with the gateway.
     _tasks: Tasks,
-    serving: JoinHandle<()>,
+    serving: JoinHandle<((), ())>,
 }
 
 impl Gateway {
@@ -57,13 +59,10 @@ impl Gateway {
         let metrics = Arc::new(Metrics::default());
         let readiness = Readiness::default();
         let listening = readiness.pending("plugins, compiled and configured");
-        let first = readiness.pending("first complete state of the standalone folder");
         // First of all, so that a probe and a person see what is awaited.
-        let admin_listener = bind(SocketAddr::new(
-            config.admin_address,
-            config.http_probe_port,
-        ))
-        .await?;
+        let admin_address = SocketAddr::new(config.admin_address, config.http_probe_port);
+        let shared = config.shares_port();
+        let admin_listener = listen::listen(admin_address, shared)?;
         let admin_port = Arc::new(Admin {
             flow: OnceLock::new(),
             metrics: Arc::clone(&metrics),
@@ -73,7 +72,7 @@ impl Gateway {
         let mut tasks = Tasks::default();
         tasks.spawn(Arc::clone(&admin_port).serve(admin_listener));
         if let Some(port) = config.prometheus_port {
-            let listener = bind(SocketAddr::new(config.admin_address, port)).await?;
+            let listener = listen::listen(SocketAddr::new(config.admin_address, port), shared)?;
             tasks.spawn(Arc::clone(&admin_port).serve(listener));
         }
         for (flag, why) in config.retired.given() {
@@ -81,24 +80,30 @@ impl Gateway {
         }
 
         let world = World::new(config.identity_rules());
-        let source = Folder::new(config.standalone.clone(), Arc::clone(&metrics))?;
+        world.incomplete(config.node.is_some());
+        let source = source(config, &metrics, &readiness).await?;
         let https = https(config)?;
         let loaded = load(config, https.clone()).await?;
-        let listener = bind(SocketAddr::new(config.nmi_listen_address, config.nmi_port)).await?;
-        let address = listener.local_addr()?;
+        let own = SocketAddr::new(config.nmi_listen_address, config.nmi_port);
+        let door = Door::open(own, shared, &readiness).await?;
+        let address = door.address();
+        let host_door = HostDoor::open(&config.host_token())?;
+        let host_token = host_door.loopback();
         let flow = Arc::new(flow(config, address, &world, loaded, https, &metrics)?);
         // Set once, here: nobody can have been first.
         let _ = admin_port.flow.set(Arc::clone(&flow));
-        tasks.spawn(run_source(Box::new(source), world.clone(), first));
+        tasks.spawn(run_source(source, world.clone()));
         tasks.spawn(cache::keep(flow.tokens.clone(), world));
         drop(listening);
         let (shutdown, ending) = watch::channel(false);
-        let bounds = listen::Bounds::default();
-        let serving = tokio::spawn(listen::serve(listener, flow, bounds, ended(ending)));
+        let drivers = host_door.serve(Arc::clone(&flow), ended(ending.clone()));
+        let pods = listen::serve(door, flow, listen::Bounds::default(), ended(ending));
+        let serving = tokio::spawn(async { tokio::join!(pods, drivers) });
         tracing::info!(%address, %admin, mode = ?config.operation_mode, "listening");
         Ok(Self {
             address,
             admin,
+            host_token,
             readiness,
             shutdown,
             _tasks: tasks,
@@ -134,12 +139,6 @@ impl Drop for Tasks {
     }
 }
 
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("listening on {address}; is another gateway running?"))
-}
-
 fn https(config: &Config) -> anyhow::Result<HttpClient> {
     let mut roots = Vec::new();
     if let Some(path) = &config.ca_file {
@@ -147,6 +146,25 @@ fn https(config: &Config) -> anyhow::Result<HttpClient> {
         roots.push(pem);
     }
     HttpClient::https(&roots).context("--ca-file")
+}
+
+/// The folder or the API server: exactly one of them is set.
+async fn source(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    readiness: &Readiness,
+) -> anyhow::Result<Box<dyn Source>> {
+    let metrics = Arc::clone(metrics);
+    if let Some(folder) = &config.standalone {
+        let first = readiness.pending("first complete state of the standalone folder");
+        return Ok(Box::new(Folder::new(folder.clone(), metrics, first)?));
+    }
+    let node = config.node.as_ref();
+    let node = node
+        .context("neither --standalone nor --node is given; name the node whose pods are served")?;
+    let (kubeconfig, rules) = (config.kubeconfig.as_deref(), config.assignment_rules());
+    let cluster = Cluster::new(node, kubeconfig, rules, metrics, readiness).await?;
+    Ok(Box::new(cluster))
 }
 
 /// Reads the plugins file and loads what it names.
@@ -218,8 +236,8 @@ fn imds_client(config: &Config) -> anyhow::Result<ImdsClient> {
 }
 
 /// A source that ends takes the gateway with it: without one nobody knows who asks.
-async fn run_source(source: Box<dyn Source>, world: World, first: crate::readiness::Pending) {
-    if let Err(error) = source.run(world, first).await {
+async fn run_source(source: Box<dyn Source>, world: World) {
+    if let Err(error) = source.run(world).await {
         tracing::error!(
             error = format!("{error:#}"),
             "the source of pods and identities ended"

@@ -4,12 +4,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, CommandFactory, Parser, ValueEnum};
+use clap::{ArgAction, ArgGroup, CommandFactory, Parser, ValueEnum};
 use podgate_azure::cloud::{Authority, AuthorityHosts, Cloud};
 use podgate_azure::entra::EndpointVersion;
 
 use crate::assignment::{DefaultIdentity, Mode, Rules};
+use crate::host;
 use crate::reply::ErrorFormat;
+use crate::source::NodeName;
 use crate::world::IdentityRules;
 
 pub mod plugins;
@@ -24,6 +26,7 @@ pub use values::{seconds_or_unit, switch};
 /// Most flags can be given in the environment as well; `--help` names the variable.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "podgate-gateway", version, max_term_width = 110)]
+#[command(group(ArgGroup::new("source").required(true).args(["standalone", "node"])))]
 pub struct Config {
     /// Address the gateway listens on for pods.
     #[arg(
@@ -36,6 +39,27 @@ pub struct Config {
     /// Port the gateway listens on for pods; 0 takes a free one.
     #[arg(long, env = "PODGATE_NMI_PORT", default_value_t = 2579, alias = "port")]
     pub nmi_port: u16,
+    /// Let another gateway have the same ports at the same time, so that one takes over from the other without a lost
+    /// request; on by default on a node, off in standalone mode, where a second one is a mistake.
+    #[arg(long, env = "PODGATE_SHARE_PORT", action = ArgAction::Set, value_parser = switch,
+          num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub share_port: Option<bool>,
+    /// Serve /host/token, for CSI drivers and the like, on a Unix socket at this path: to root and --host-token-uids.
+    #[arg(long, env = "PODGATE_HOST_TOKEN_SOCKET", value_name = "PATH")]
+    pub host_token_socket: Option<PathBuf>,
+    /// Users besides root who may ask for any pod's token there.
+    #[arg(
+        long,
+        env = "PODGATE_HOST_TOKEN_UIDS",
+        value_delimiter = ',',
+        value_name = "UIDS"
+    )]
+    pub host_token_uids: Vec<u32>,
+    /// Serve /host/token on this port of 127.0.0.1 too, as the old gateway did (it used 2579). Every pod with
+    /// hostNetwork can then ask for any pod's token.
+    #[arg(long, env = "PODGATE_HOST_TOKEN_LOOPBACK", num_args = 0..=1, require_equals = true,
+          default_missing_value = "2579", value_name = "PORT")]
+    pub host_token_loopback: Option<u16>,
     /// Address of the instance metadata service.
     #[arg(long, env = "PODGATE_METADATA_IP", default_value = "169.254.169.254")]
     pub metadata_ip: IpAddr,
@@ -57,7 +81,19 @@ pub struct Config {
     /// Standalone mode: pods, identities, bindings, exceptions and secrets from the YAML files of this
     /// folder, watched, instead of from a cluster.
     #[arg(long, env = "PODGATE_STANDALONE", value_name = "FOLDER")]
-    pub standalone: PathBuf,
+    pub standalone: Option<PathBuf>,
+    /// Name of the node whose pods are served; pods, identities, bindings, exceptions and secrets come from the API
+    /// server. Exactly one of --standalone and --node is given.
+    #[arg(long, env = "PODGATE_NODE", value_name = "NAME")]
+    pub node: Option<NodeName>,
+    /// Where the API server is, and the credentials for it, instead of the ServiceAccount of the gateway's pod.
+    #[arg(
+        long,
+        env = "PODGATE_KUBECONFIG",
+        value_name = "FILE",
+        conflicts_with = "standalone"
+    )]
+    pub kubeconfig: Option<PathBuf>,
     /// Who says that an identity may be used: the controller (standard) or the binding alone (managed).
     #[arg(
         long,
@@ -226,6 +262,21 @@ impl Config {
         old.unwrap_or(self.assignment_wait).min(LONGEST_WAIT)
     }
 
+    /// Whether another gateway may have the pods' port at the same time.
+    pub fn shares_port(&self) -> bool {
+        self.share_port.unwrap_or(self.node.is_some())
+    }
+
+    /// The listeners of the node's own drivers.
+    pub fn host_token(&self) -> host::Settings {
+        host::Settings {
+            socket: self.host_token_socket.clone(),
+            uids: self.host_token_uids.clone(),
+            loopback: self.host_token_loopback,
+            shared: self.shares_port(),
+        }
+    }
+
     /// The rules of identities.
     pub fn identity_rules(&self) -> IdentityRules {
         let authority = self
@@ -273,7 +324,8 @@ pub fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<String> {
         .map(|name| name.to_string_lossy().into_owned())
         .collect();
     names
-        .filter(|name| name.starts_with("PODGATE_") && !known.contains(name))
+        .filter(|name| name.starts_with("PODGATE_") && !name.starts_with("PODGATE_INTERCEPT_"))
+        .filter(|name| !known.contains(name))
         .collect()
 }
 

@@ -39,7 +39,18 @@ pub async fn explain(flow: &Flow, query: &str) -> Result<Value, String> {
         "pod": object.to_string(),
         "outcome": match outcome { Ok(()) => "a token would be asked for".to_owned(), Err(refusal) => refused(&refusal) },
         "stages": stages,
+        "state": state(flow),
     }))
+}
+
+/// How old the state is that all this was told from. Empty in standalone mode.
+fn state(flow: &Flow) -> Vec<Value> {
+    let report = flow.metrics.freshness().report().into_iter();
+    report
+        .map(|watch| {
+            json!({"of": watch.what, "complete": watch.complete, "age_s": watch.age.as_secs(), "problem": watch.problem})
+        })
+        .collect()
 }
 
 fn asked(selector: &Selector) -> Value {
@@ -61,6 +72,7 @@ fn question(query: &Query) -> Result<TokenQuestion, String> {
         resource,
         selector: imds::selector(query).map_err(|refusal| refusal.to_string())?,
         bypass_cache: false,
+        route: imds::Route::Token,
     })
 }
 
@@ -132,7 +144,7 @@ fn pod_facts(pod: &Pod) -> Value {
 fn judgement_facts(judgement: &Judgement) -> Value {
     match judgement.allowed() {
         Allowed::Bound => json!("any identity that is bound to the pod"),
-        Allowed::Restricted(ids) => json!({"only client ids": ids}),
+        Allowed::Restricted(ids) => json!({"only client ids": ids.as_ref()}),
         Allowed::Node => json!("the node's own identities (the pod is excepted)"),
     }
 }

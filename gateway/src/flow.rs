@@ -3,8 +3,9 @@
 //! ```text
 //! imds ▸ pod ▸ policy ▸ assignment ▸ cache ▸ (credential) ▸ recheck ▸ reply
 //! ```
+//! A driver of the node enters it by [`Flow::serve_host`], and comes to `policy` with a pod that it named.
 
-use std::net::IpAddr;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::cache::{self, Held, TokenCache};
 use crate::clock::Clock;
 use crate::imds::{self, MetadataQuestion, Question, Route, TokenQuestion};
 use crate::metrics::Metrics;
-use crate::pod::{self, ResolvedPod};
+use crate::pod::{self, Connection, ResolvedPod};
 use crate::policy::Chain;
 use crate::refusal::Refusal;
 use crate::reply::{self, ErrorFormat, Reply};
@@ -26,12 +27,14 @@ use crate::world::{Way, World};
 
 mod budget;
 mod decision;
+mod host;
 mod record;
 
 use budget::Line;
 pub use budget::LogBudget;
 use decision::Decision;
 pub use decision::Decisions;
+pub use host::HostPeer;
 
 /// Everything a request meets on its way.
 pub struct Flow {
@@ -66,23 +69,33 @@ pub struct Flow {
 const DEADLINE: Duration = Duration::from_secs(24);
 
 impl Flow {
-    /// Answers one request of the connection that `peer` made. Never fails: a refusal is an answer.
-    pub async fn serve<B>(&self, peer: IpAddr, request: &Request<B>) -> Reply {
+    /// Answers one request of a connection. Never fails: a refusal is an answer.
+    pub async fn serve<B>(&self, connection: &Connection, request: &Request<B>) -> Reply {
         let mut record = record::Record::start();
-        let (reply, refusal) = match self.answer(peer, request, &mut record).await {
+        let (reply, refusal) = match self.answer(connection, request, &mut record).await {
             Ok(reply) => (reply, None),
             Err(refusal) => (reply::refusal(&refusal, self.error_format), Some(refusal)),
         };
-        record.count(&self.metrics, reply.status(), refusal.as_ref());
-        self.log(peer, &record, reply.status(), refusal.as_ref());
+        self.conclude(&connection.peer(), &record, &reply, refusal.as_ref());
         reply
+    }
+
+    fn conclude(
+        &self,
+        peer: &dyn Display,
+        record: &record::Record,
+        reply: &Reply,
+        refusal: Option<&Refusal>,
+    ) {
+        record.count(&self.metrics, reply.status(), refusal);
+        self.log(peer, record, reply.status(), refusal);
     }
 
     /// One line per decision. One that only repeats an earlier grant goes to debug, since there may be
     /// thousands a second; refusals are bounded, since a pod can cause as many as it likes.
     fn log(
         &self,
-        peer: IpAddr,
+        peer: &dyn Display,
         record: &record::Record,
         status: StatusCode,
         refusal: Option<&Refusal>,
@@ -100,7 +113,7 @@ impl Flow {
 
     async fn answer<B>(
         &self,
-        peer: IpAddr,
+        connection: &Connection,
         request: &Request<B>,
         record: &mut record::Record,
     ) -> Result<Reply, Refusal> {
@@ -108,22 +121,21 @@ impl Flow {
         record.route(Route::of(&path));
         let answer = async {
             match imds::parse(request, path, &self.rules)? {
-                Question::Token(question) => self.token(peer, &question, record).await,
-                Question::Metadata(question) => self.metadata(peer, &question, record).await,
+                Question::Token(question) => self.token(connection, &question, record).await,
+                Question::Metadata(question) => self.metadata(connection, &question, record).await,
             }
         };
-        let answered = tokio::time::timeout(DEADLINE, answer).await;
-        answered.unwrap_or(Err(Refusal::Deadline(DEADLINE)))
+        in_time(answer).await
     }
 
     /// A token of an identity that is bound to the pod at the moment the reply is written, or none.
     async fn token(
         &self,
-        peer: IpAddr,
+        connection: &Connection,
         question: &TokenQuestion,
         record: &mut record::Record,
     ) -> Result<Reply, Refusal> {
-        let decision = self.decide(peer, question, record).await?;
+        let decision = self.decide(connection, question, record).await?;
         let pod = &decision.pod;
         let (assignment, held) = self
             .first(pod, question, decision.assignments.iter())
@@ -142,19 +154,36 @@ impl Flow {
     /// address has the same answer, which is then remembered.
     async fn decide(
         &self,
-        peer: IpAddr,
+        connection: &Connection,
         question: &TokenQuestion,
         record: &mut record::Record,
     ) -> Result<Arc<Decision>, Refusal> {
+        let peer = connection.peer();
         if let Some(decision) = self.decisions.recall(&self.world, peer, question) {
             record.token(&decision.pod, question);
             record.repeated();
+            connection.claim(&self.world, &decision.pod)?;
             return Ok(decision);
         }
         let stamp = self.world.stamp();
         let deadline = Instant::now() + self.pod_wait;
         let pod = pod::resolve(&self.world, peer, deadline).await?;
         record.token(&pod, question);
+        connection.claim(&self.world, &pod)?;
+        let (decision, certain) = self.consider(stamp, pod, question).await?;
+        Ok(match certain && self.policies.is_pure() {
+            true => self.decisions.remember(peer, question, decision),
+            false => Arc::new(decision),
+        })
+    }
+
+    /// What may answer a pod's question, and whether every policy had its say.
+    async fn consider(
+        &self,
+        stamp: u64,
+        pod: ResolvedPod,
+        question: &TokenQuestion,
+    ) -> Result<(Decision, bool), Refusal> {
         let judgement = self.policies.judge(&self.world, &pod, question).await?;
         let rules = &self.assignment;
         let assignments = assignment::find(&self.world, &pod, question, &judgement, rules).await?;
@@ -163,10 +192,7 @@ impl Flow {
             pod,
             assignments,
         };
-        Ok(match judgement.is_certain() {
-            true if self.policies.is_pure() => self.decisions.remember(peer, question, decision),
-            _ => Arc::new(decision),
-        })
+        Ok((decision, judgement.is_certain()))
     }
 
     /// The token of the one assignment; of several, the one whose token has the object id asked for.
@@ -244,12 +270,14 @@ impl Flow {
     /// Other metadata, from the allow-list, by a URL that is built here.
     async fn metadata(
         &self,
-        peer: IpAddr,
+        connection: &Connection,
         question: &MetadataQuestion,
         record: &mut record::Record,
     ) -> Result<Reply, Refusal> {
-        let pod = pod::resolve(&self.world, peer, Instant::now() + self.pod_wait).await?;
+        let deadline = Instant::now() + self.pod_wait;
+        let pod = pod::resolve(&self.world, connection.peer(), deadline).await?;
         record.pod(&pod);
+        connection.claim(&self.world, &pod)?;
         self.tokens.admit(&pod)?;
         let mut query = Vec::with_capacity(2);
         query.extend(
@@ -262,6 +290,12 @@ impl Flow {
         let answer = self.imds.metadata(question.path.as_str(), &query).await;
         answer.map(reply::metadata).map_err(Refusal::Upstream)
     }
+}
+
+/// Whatever a request waits for, together.
+async fn in_time<T>(answer: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+    let answered = tokio::time::timeout(DEADLINE, answer).await;
+    answered.unwrap_or(Err(Refusal::Deadline(DEADLINE)))
 }
 
 fn request<'a>(
@@ -291,3 +325,8 @@ fn bodies(first: &Held, more: &[Arc<Held>], now: u64) -> Vec<Bytes> {
         .chain(more.iter().map(|held| held.body(now)))
         .collect()
 }
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

@@ -11,9 +11,12 @@ use podgate_azure::imds::Selector;
 
 use crate::refusal::Refusal;
 
+mod host;
 mod path;
 mod query;
 
+use host::HOST_TOKEN;
+pub use host::{HostQuestion, addressed, parse_host};
 pub use path::CanonicalPath;
 pub use query::Query;
 
@@ -46,6 +49,8 @@ pub struct TokenQuestion {
     pub selector: Selector,
     /// `bypass_cache=true`: the token is fetched again, within limits.
     pub bypass_cache: bool,
+    /// By which route it came: [`Route::Token`] or [`Route::HostToken`]. Policies may tell them apart.
+    pub route: Route,
 }
 
 /// A request for other metadata: the upstream's is built from these, never forwarded.
@@ -60,10 +65,12 @@ pub struct MetadataQuestion {
 }
 
 /// The routes. Everything else does not exist.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Route {
     /// `/metadata/identity/oauth2/token`
     Token,
+    /// `/host/token`: never on the pods' listener.
+    HostToken,
     /// `/metadata/identity/info`
     Info,
     /// `/metadata/instance…`
@@ -91,9 +98,9 @@ pub fn parse<B>(
     let query =
         Query::parse(request.uri().query().unwrap_or_default()).map_err(Refusal::BadRequest)?;
     match route {
-        Route::Token => token(&query).map(Question::Token),
+        Route::Token => token(&query, route).map(Question::Token),
         Route::Info | Route::Instance | Route::Versions => metadata(path, &query),
-        Route::Unknown => Err(unknown(&path)),
+        Route::HostToken | Route::Unknown => Err(unknown(&path)),
     }
 }
 
@@ -114,6 +121,7 @@ impl Route {
     pub fn name(self) -> &'static str {
         match self {
             Self::Token => "/metadata/identity/oauth2/token",
+            Self::HostToken => HOST_TOKEN,
             Self::Info => "/metadata/identity/info",
             Self::Instance => "/metadata/instance",
             Self::Versions => "/metadata/versions",
@@ -196,7 +204,7 @@ fn body(headers: &HeaderMap) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn token(query: &Query) -> Result<TokenQuestion, Refusal> {
+fn token(query: &Query, route: Route) -> Result<TokenQuestion, Refusal> {
     api_version(query)?;
     let bad = |text: String| Refusal::BadRequest(text);
     let resource = query
@@ -208,6 +216,7 @@ fn token(query: &Query) -> Result<TokenQuestion, Refusal> {
         resource,
         selector: selector(query)?,
         bypass_cache: bypass_cache(query)?,
+        route,
     })
 }
 
@@ -295,10 +304,10 @@ fn metadata(path: CanonicalPath, query: &Query) -> Result<Question, Refusal> {
 }
 
 fn unknown(path: &CanonicalPath) -> Refusal {
-    let text = if path.as_str().starts_with("/metadata/") {
-        "this metadata is not served to pods"
-    } else {
-        "no such path"
+    let text = match path.as_str() {
+        HOST_TOKEN => "/host/token is for the node's own drivers: see --host-token-socket",
+        path if path.starts_with("/metadata/") => "this metadata is not served to pods",
+        _ => "no such path",
     };
     Refusal::NotFound(text.to_owned())
 }

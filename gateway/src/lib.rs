@@ -23,6 +23,7 @@ pub mod config;
 pub mod credential;
 pub mod explain;
 pub mod flow;
+pub mod host;
 pub mod imds;
 pub mod listen;
 pub mod logging;
@@ -35,3 +36,13 @@ pub mod refusal;
 pub mod reply;
 pub mod source;
 pub mod world;
+
+/// What the fuzz targets reach beyond the public items.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    /// The numbers of objects and of problems in a manifest.
+    pub fn manifest(text: &str) -> (usize, usize) {
+        let (objects, problems) = crate::source::read_manifest(text);
+        (objects.len(), problems.len())
+    }
+}

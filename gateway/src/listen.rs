@@ -1,22 +1,35 @@
-//! Connections: accepted within bounds, served by HTTP/1.1, drained at the end.
+//! Connections: accepted within bounds, each one pod's, served by HTTP/1.1, handed over and drained at the end.
+//!
+//! ```text
+//!            ended                  queue empty            linger              drain
+//! ─ serving ───┼─ new ones go to the ───┼─ an answer closes ───┼─ idle ones are ────┼─ the rest is cut ▶
+//!              │  other gateway         │  its connection      │  closed, busy ones │
+//!              │                        │                      │  after the answer  │
+//! ```
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
 
 use crate::flow::Flow;
-use crate::metrics::Metrics;
+use crate::pod::{Connection, Connections};
+use crate::reply;
+
+mod door;
+mod drive;
+mod handover;
+mod places;
+
+pub use door::Door;
+pub(crate) use door::listen;
+pub(crate) use drive::{Ending, drive};
+use handover::hand_over;
+use places::{Place, Places};
 
 /// Bounds on what peers may take.
 #[derive(Clone, Debug)]
@@ -27,14 +40,13 @@ pub struct Bounds {
     pub connections_per_peer: usize,
     /// How long a request's head may take, and how long a connection may idle.
     pub head: Duration,
+    /// How long an idle connection is kept at shutdown, to be used once more and closed by that answer: closing it
+    /// at once would cut off the request that is on its way.
+    pub linger: Duration,
     /// How long open requests get at shutdown: longer than the longest wait of the flow.
     pub drain: Duration,
 }
 
-/// Fields of a request's head. SDKs send about ten.
-const MAX_HEADERS: usize = 50;
-/// Bytes of a request's head. SDKs send about 500.
-const MAX_HEAD: usize = 16 * 1024;
 /// A pause after a failed accept, which is nearly always "too many open files": it passes as others close.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -44,140 +56,133 @@ impl Default for Bounds {
             connections: 4096,
             connections_per_peer: 128,
             head: Duration::from_secs(60),
+            linger: Duration::from_secs(3),
             drain: Duration::from_secs(25),
         }
     }
 }
 
-/// Serves connections until `shutdown` resolves, then drains.
+/// Serves connections until `shutdown` resolves, then hands over and drains.
 pub async fn serve(
-    listener: TcpListener,
+    door: Door,
     flow: Arc<Flow>,
     bounds: Bounds,
     shutdown: impl Future<Output = ()>,
 ) {
-    let doors = Doors::new(&bounds, Arc::clone(&flow.metrics));
-    let graceful = GracefulShutdown::new();
     let mut shutdown = std::pin::pin!(shutdown);
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = &mut shutdown => break,
-        };
-        match accepted {
-            Ok((stream, peer)) => admit(stream, peer, &flow, &doors, &bounds, &graceful),
-            Err(error) => refuse(&error).await,
-        }
-    }
-    drop(listener);
-    if timeout(bounds.drain, graceful.shutdown()).await.is_err() {
-        tracing::warn!(
-            seconds = bounds.drain.as_secs(),
-            "connections were cut: they took longer to end than the drain allows"
-        );
+    let is_shared = door.is_shared();
+    let listener = tokio::select! {
+        listener = door.listening() => listener,
+        () = &mut shutdown => return,
+    };
+    let server = Server::new(flow, bounds);
+    let closing = server
+        .connections
+        .close_with_pods(server.flow.world.clone());
+    let served = async {
+        accept(&listener, &server, shutdown).await;
+        server.ending.linger();
+        let admit = |stream, peer| server.admit(stream, peer);
+        let departure = hand_over(listener, is_shared, admit).await;
+        tracing::info!(?departure, "no new connections any more");
+        server
+            .ending
+            .drain(server.bounds.linger, server.bounds.drain)
+            .await;
+    };
+    tokio::select! {
+        () = served => {}
+        // It never ends while the world is there, and the flow holds the world.
+        () = closing => {}
     }
 }
 
-async fn refuse(error: &io::Error) {
+async fn accept(
+    listener: &TcpListener,
+    server: &Server,
+    mut shutdown: impl Future<Output = ()> + Unpin,
+) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut shutdown => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => server.admit(stream, peer),
+            Err(error) => pause(&error).await,
+        }
+    }
+}
+
+pub(crate) async fn pause(error: &io::Error) {
     tracing::warn!(%error, "a connection could not be accepted");
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
-fn admit(
-    stream: TcpStream,
-    peer: SocketAddr,
-    flow: &Arc<Flow>,
-    doors: &Doors,
-    bounds: &Bounds,
-    graceful: &GracefulShutdown,
-) {
-    let ip = peer.ip().to_canonical();
-    let Some(place) = doors.enter(ip) else {
-        return;
-    };
-    // Without it a small answer may wait for the peer's delayed acknowledgement.
-    let _ = stream.set_nodelay(true);
-    let flow = Arc::clone(flow);
-    let service = service_fn(move |request| {
-        let flow = Arc::clone(&flow);
-        async move { Ok::<_, Infallible>(flow.serve(ip, &request).await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(bounds.head)
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(MAX_HEAD)
-        .half_close(false)
-        .serve_connection(TokioIo::new(stream), service);
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        let _place = place;
-        if let Err(error) = connection.await {
-            tracing::debug!(peer = %ip, %error, "connection ended");
-        }
-    });
+/// What every connection needs.
+struct Server {
+    flow: Arc<Flow>,
+    bounds: Bounds,
+    places: Places,
+    connections: Connections,
+    ending: Arc<Ending>,
 }
 
-/// Counts who is in.
-#[derive(Clone)]
-struct Doors {
-    inside: Arc<Mutex<Inside>>,
-    metrics: Arc<Metrics>,
-    total: usize,
-    per_peer: usize,
-}
-
-#[derive(Default)]
-struct Inside {
-    total: usize,
-    peers: HashMap<IpAddr, usize>,
-}
-
-/// A place inside; dropping it leaves.
-struct Place {
-    doors: Doors,
-    ip: IpAddr,
-}
-
-impl Doors {
-    fn new(bounds: &Bounds, metrics: Arc<Metrics>) -> Self {
+impl Server {
+    fn new(flow: Arc<Flow>, bounds: Bounds) -> Self {
         Self {
-            inside: Arc::default(),
-            metrics,
-            total: bounds.connections,
-            per_peer: bounds.connections_per_peer,
+            places: Places::new(&bounds, Arc::clone(&flow.metrics)),
+            flow,
+            bounds,
+            connections: Connections::default(),
+            ending: Arc::default(),
         }
     }
 
-    fn enter(&self, ip: IpAddr) -> Option<Place> {
-        let mut inside = self.inside.lock();
-        let of_peer = inside.peers.get(&ip).copied().unwrap_or_default();
-        let full = inside.total >= self.total;
-        if full || of_peer >= self.per_peer {
-            let reason = if full { "total" } else { "per_peer" };
-            self.metrics.connection_refused(reason);
-            return None;
-        }
-        inside.peers.insert(ip, of_peer + 1);
-        inside.total += 1;
-        self.metrics.connections(inside.total);
-        Some(Place {
-            doors: self.clone(),
-            ip,
-        })
+    fn admit(&self, stream: TcpStream, peer: SocketAddr) {
+        let ip = peer.ip().to_canonical();
+        let Some(place) = self.places.enter(ip) else {
+            return;
+        };
+        // Without it a small answer may wait for the peer's delayed acknowledgement.
+        let _ = stream.set_nodelay(true);
+        tokio::spawn(self.converse(stream, ip, place));
     }
-}
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut inside = self.doors.inside.lock();
-        inside.total -= 1;
-        if let Some(peer) = inside.peers.get_mut(&self.ip) {
-            *peer -= 1;
-            if *peer == 0 {
-                inside.peers.remove(&self.ip);
+    /// A connection from its first byte to its last.
+    fn converse(
+        &self,
+        stream: TcpStream,
+        ip: IpAddr,
+        place: Place,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let (flow, ending) = (Arc::clone(&self.flow), Arc::clone(&self.ending));
+        let connection: Arc<Connection> = Arc::new(self.connections.open(ip));
+        let (open, head) = (self.ending.open(), self.bounds.head);
+        async move {
+            let _place = place;
+            let service = service_fn(|request| {
+                let (flow, ending, connection) = (&flow, &ending, &connection);
+                async move {
+                    let reply = flow.serve(connection, &request).await;
+                    Ok::<_, Infallible>(match ending.is_lingering() {
+                        true => reply::last(reply),
+                        false => reply,
+                    })
+                }
+            });
+            let close = async {
+                tokio::select! {
+                    () = connection.closing() => {}
+                    () = open.closing() => {}
+                }
+            };
+            if let Err(error) = drive(stream, service, head, close).await {
+                tracing::debug!(peer = %ip, %error, "connection ended");
             }
         }
-        self.doors.metrics.connections(inside.total);
     }
 }
+
+#[cfg(test)]
+mod tests;

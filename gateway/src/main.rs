@@ -4,35 +4,75 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use podgate_gateway::app::Gateway;
-use podgate_gateway::config::{Config, unknown_variables};
+use podgate_gateway::config::{Config, LogFormat, unknown_variables};
 use podgate_gateway::logging;
+use podgate_intercept::cli::Intercept;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// `EX_USAGE` of sysexits(3): the settings are wrong, and a restart will not mend them.
 const USAGE: u8 = 64;
 
+/// The other process of a node: it keeps the firewall's rules, and has nothing of the server.
+#[derive(Parser)]
+#[command(
+    name = "podgate-gateway intercept",
+    bin_name = "podgate-gateway intercept",
+    version,
+    max_term_width = 110
+)]
+struct Interception {
+    #[command(subcommand)]
+    command: Intercept,
+    /// What is logged, as in `info,podgate_intercept=debug`.
+    #[arg(long, env = "PODGATE_LOG", default_value = "info", global = true)]
+    log: String,
+    /// Form of log lines.
+    #[arg(
+        long,
+        env = "PODGATE_LOG_FORMAT",
+        default_value = "text",
+        ignore_case = true,
+        global = true
+    )]
+    log_format: LogFormat,
+}
+
 fn main() -> ExitCode {
-    let config = match Config::try_parse() {
-        Ok(config) => config,
-        Err(error) => {
-            // Help and version come this way as well, and are no failures.
-            let code = if error.use_stderr() { USAGE } else { 0 };
-            let _ = error.print();
-            return ExitCode::from(code);
-        }
+    let interception = std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == "intercept");
+    let outcome = match interception {
+        true => parse(Interception::try_parse_from(std::env::args_os().skip(1))).map(intercept),
+        false => parse(Config::try_parse()).map(|config| run(&config)),
     };
-    match run(&config) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+    match outcome {
+        Ok(Ok(code)) | Err(code) => code,
+        Ok(Err(error)) => {
             eprintln!("podgate-gateway: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
+/// Help and version come as errors as well, and are no failures.
+fn parse<T>(parsed: Result<T, clap::Error>) -> Result<T, ExitCode> {
+    parsed.map_err(|error| {
+        let code = if error.use_stderr() { USAGE } else { 0 };
+        // Nobody reads what cannot be printed.
+        let _ = error.print();
+        ExitCode::from(code)
+    })
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn intercept(options: Interception) -> anyhow::Result<ExitCode> {
+    logging::start(options.log_format, &options.log)?;
+    podgate_intercept::run(options.command).await
+}
+
 #[tokio::main]
-async fn run(config: &Config) -> anyhow::Result<()> {
+async fn run(config: &Config) -> anyhow::Result<ExitCode> {
     logging::start(config.log_format, &config.log)?;
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     for variable in unknown_variables(names) {
@@ -44,21 +84,43 @@ async fn run(config: &Config) -> anyhow::Result<()> {
     // A core dump would hold every token, secret and key of the node; without it no debugger of the same
     // user can attach either.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
+    let mut signals = Signals::new()?;
     let gateway = Gateway::start(config).await?;
     // For whoever started it with port 0: the only line on standard output.
     println!(
         "{{\"address\":\"{}\",\"admin\":\"{}\"}}",
         gateway.address, gateway.admin
     );
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    signals.next().await;
     tracing::info!("draining");
-    gateway.shut_down().await;
-    Ok(())
+    tokio::select! {
+        () = gateway.shut_down() => Ok(ExitCode::SUCCESS),
+        () = signals.next() => {
+            tracing::warn!("told twice to end: open requests are cut");
+            // Not by returning: the runtime would wait for plugins that are being compiled.
+            std::process::exit(1)
+        }
+    }
+}
+
+/// What ends the gateway.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! What is counted. The old gateway's series keep their names; every label comes from a closed set.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::imds::Route;
+use crate::source::Freshness;
 
 /// From a cached answer to the longest wait, in seconds.
 const BUCKETS: [f64; 16] = [
@@ -35,6 +37,7 @@ pub struct Metrics {
     cache_entries: Gauge<u64, AtomicU64>,
     plugin_calls: Family<PluginLabels, Counter>,
     source_errors: Counter,
+    freshness: Arc<Freshness>,
     connections: Gauge<u64, AtomicU64>,
     connections_refused: Family<CategoryLabel, Counter>,
     namespaces: parking_lot::RwLock<std::collections::HashSet<String>>,
@@ -127,6 +130,7 @@ impl Default for Metrics {
             cache_entries: Gauge::default(),
             plugin_calls: Family::default(),
             source_errors: Counter::default(),
+            freshness: Arc::default(),
             connections: Gauge::default(),
             connections_refused: Family::default(),
             namespaces: parking_lot::RwLock::default(),
@@ -179,6 +183,12 @@ impl Metrics {
             "source_errors",
             "Objects that could not be read",
             self.source_errors.clone(),
+        );
+        own.register_collector(Box::new(Arc::clone(&self.freshness)));
+        own.register(
+            "watch_restarts",
+            "Watches of the API server that began anew, by reason",
+            self.freshness.restarts(),
         );
         own.register(
             "connections",
@@ -278,6 +288,11 @@ impl Metrics {
     /// An object could not be read.
     pub fn source_error(&self) {
         self.source_errors.inc();
+    }
+
+    /// How old what the watches brought is.
+    pub fn freshness(&self) -> &Arc<Freshness> {
+        &self.freshness
     }
 
     /// Connections opened and closed.

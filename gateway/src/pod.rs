@@ -8,14 +8,27 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
 use crate::refusal::Refusal;
-use crate::world::{Index, Pod, PodUid, World};
+use crate::world::{Index, ObjectRef, Pod, PodUid, World};
 
-/// The pod behind a connection. Only [`resolve`] makes one, so whoever holds one knows that the address
-/// belonged to exactly one live pod at that moment.
+mod connection;
+
+pub use connection::{Connection, Connections};
+
+/// The pod that a request is for. Only [`resolve`] and [`find`] make one, so whoever holds one knows that the
+/// address belonged to exactly one live pod at that moment, or that the pod of that name was live.
 #[derive(Clone, Debug)]
 pub struct ResolvedPod {
     pod: Arc<Pod>,
-    ip: IpAddr,
+    by: By,
+}
+
+/// By what a pod was found, and is found again.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    /// The address of its connection.
+    Address(IpAddr),
+    /// The name that a driver of the node gave.
+    Name,
 }
 
 /// Finds the pod that owns `ip`.
@@ -27,12 +40,33 @@ pub struct ResolvedPod {
 /// [`Refusal::UnknownPod`] or [`Refusal::AmbiguousPod`] at the deadline: never a guess.
 pub async fn resolve(world: &World, ip: IpAddr, deadline: Instant) -> Result<ResolvedPod, Refusal> {
     let ip = ip.to_canonical();
-    if let Ok(pod) = look_up(&world.read(), ip) {
+    wait(world, deadline, |index| look_up(index, ip)).await
+}
+
+/// Finds a live pod of this node by its name, for a driver that mounts something for it: such a pod often has no
+/// address yet, and one on the node's own address never has its own.
+///
+/// # Errors
+/// [`Refusal::NoSuchPod`] at the deadline.
+pub async fn find(
+    world: &World,
+    object: &ObjectRef,
+    deadline: Instant,
+) -> Result<ResolvedPod, Refusal> {
+    wait(world, deadline, |index| by_name(index, object)).await
+}
+
+async fn wait(
+    world: &World,
+    deadline: Instant,
+    look: impl Fn(&Index) -> Result<ResolvedPod, Refusal>,
+) -> Result<ResolvedPod, Refusal> {
+    if let Ok(pod) = look(&world.read()) {
         return Ok(pod);
     }
     let mut version = world.version();
     loop {
-        let refusal = match look_up(&world.read(), ip) {
+        let refusal = match look(&world.read()) {
             Ok(pod) => return Ok(pod),
             Err(refusal) => refusal,
         };
@@ -47,7 +81,7 @@ pub(crate) fn look_up(index: &Index, ip: IpAddr) -> Result<ResolvedPod, Refusal>
     match index.pods_at(ip) {
         [pod] => Ok(ResolvedPod {
             pod: Arc::clone(pod),
-            ip,
+            by: By::Address(ip),
         }),
         [] => Err(Refusal::UnknownPod { ip }),
         pods => Err(Refusal::AmbiguousPod {
@@ -55,6 +89,15 @@ pub(crate) fn look_up(index: &Index, ip: IpAddr) -> Result<ResolvedPod, Refusal>
             pods: pods.len(),
         }),
     }
+}
+
+fn by_name(index: &Index, object: &ObjectRef) -> Result<ResolvedPod, Refusal> {
+    let pod = index.pod(object).filter(|pod| pod.live);
+    pod.map(|pod| ResolvedPod {
+        pod: Arc::clone(pod),
+        by: By::Name,
+    })
+    .ok_or_else(|| Refusal::NoSuchPod(object.clone()))
 }
 
 impl ResolvedPod {
@@ -74,10 +117,22 @@ impl ResolvedPod {
     /// # Errors
     /// [`Refusal::PodChanged`]: the caller may ask again on a new connection.
     pub fn recheck(&self, world: &World) -> Result<Self, Refusal> {
-        look_up(&world.read(), self.ip)
-            .ok()
+        let index = world.read();
+        let now = match self.by {
+            By::Address(ip) => look_up(&index, ip),
+            By::Name => by_name(&index, &self.pod.object),
+        };
+        now.ok()
             .filter(|now| now.pod.is(&self.pod.uid))
-            .ok_or(Refusal::PodChanged { ip: self.ip })
+            .ok_or_else(|| self.changed())
+    }
+
+    /// The refusal of a request whose pod is another one by now.
+    fn changed(&self) -> Refusal {
+        match self.by {
+            By::Address(ip) => Refusal::PodChanged { ip },
+            By::Name => Refusal::NamedPodChanged(self.pod.object.clone()),
+        }
     }
 }
 
@@ -100,7 +155,7 @@ pub(crate) mod testing {
         pod.labels = labels.iter().map(owned).collect();
         ResolvedPod {
             pod: Arc::new(pod),
-            ip: ip.parse().unwrap(),
+            by: By::Address(ip.parse().unwrap()),
         }
     }
 }

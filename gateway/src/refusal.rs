@@ -42,12 +42,25 @@ pub enum Refusal {
         /// How many.
         pods: usize,
     },
-    /// The address changed hands while the token was fetched.
-    #[error("the address {ip} changed its pod during the request; retry")]
+    /// The address changed hands while the token was fetched, or since the connection was made.
+    #[error("the address {ip} has changed its pod; retry on a new connection")]
     PodChanged {
         /// The caller's address.
         ip: IpAddr,
     },
+    /// `/host/token`: no live pod of this node has the name.
+    #[error("no pod {0} on this node, or none that has not ended")]
+    NoSuchPod(ObjectRef),
+    /// `/host/token`: the pod ended, or was replaced by another one of its name, while the token was fetched.
+    #[error(
+        "pod {0} ended during the request, or is another one by now; retry if it is still wanted"
+    )]
+    NamedPodChanged(ObjectRef),
+    /// `/host/token`: the peer is none of those who may ask. Begins with the old gateway's words.
+    #[error(
+        "request remote address is not from a host: uid {0} is neither 0 nor in --host-token-uids"
+    )]
+    NotHost(u32),
     /// A policy said no.
     #[error("denied by policy {plugin}: {reason}")]
     Denied {
@@ -59,6 +72,14 @@ pub enum Refusal {
     /// A policy failed, and its operator wants that to deny.
     #[error("policy {plugin} failed, and its onFailure is deny: ask the cluster's operator")]
     PolicyFailed {
+        /// The plugin's name.
+        plugin: String,
+    },
+    /// A policy could not be asked, or did not answer in time, which may pass.
+    #[error(
+        "policy {plugin} failed for now, which denies; retry shortly, and if this lasts ask the cluster's operator"
+    )]
+    PolicyUnavailable {
         /// The plugin's name.
         plugin: String,
     },
@@ -115,9 +136,12 @@ impl Refusal {
             Self::InstanceMetadataBlocked => "instance_metadata_blocked",
             Self::UnknownPod { .. } => "unknown_pod",
             Self::AmbiguousPod { .. } => "ambiguous_pod",
-            Self::PodChanged { .. } => "pod_changed",
+            Self::PodChanged { .. } | Self::NamedPodChanged(_) => "pod_changed",
+            Self::NoSuchPod(_) => "no_such_pod",
+            Self::NotHost(_) => "not_host",
             Self::Denied { .. } => "denied",
             Self::PolicyFailed { .. } => "policy_failed",
+            Self::PolicyUnavailable { .. } => "policy_unavailable",
             Self::NoIdentity(_) => "no_identity",
             Self::SeveralIdentities(_) => "several_identities",
             Self::NotAssignedYet(_) => "not_assigned_yet",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use http_body_util::Full;
 use podgate_azure::failure::Failure;
@@ -52,6 +52,30 @@ pub fn tokens(bodies: &[Bytes]) -> Reply {
     token(array.into())
 }
 
+/// The token of a pod for a driver of the node: the old gateway's JSON, with the identity's client id beside the token.
+pub fn host_token(body: &[u8], client_id: &str) -> Reply {
+    let client_id = serde_json::Value::from(client_id).to_string();
+    token(
+        [
+            b"{\"token\":",
+            body,
+            b",\"clientid\":",
+            client_id.as_bytes(),
+            b"}",
+        ]
+        .concat()
+        .into(),
+    )
+}
+
+/// The answer, after which the connection is closed.
+#[must_use]
+pub fn last(mut reply: Reply) -> Reply {
+    let close = HeaderValue::from_static("close");
+    reply.headers_mut().insert(CONNECTION, close);
+    reply
+}
+
 /// Other metadata, as it came from upstream: status, type and body, no other header.
 pub fn metadata(upstream: Response<Bytes>) -> Reply {
     let (parts, body) = upstream.into_parts();
@@ -89,6 +113,23 @@ pub fn refusal(refusal: &Refusal, format: ErrorFormat) -> Reply {
             .headers_mut()
             .insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
+    match refusal {
+        Refusal::PodChanged { .. } => last(reply),
+        _ => reply,
+    }
+}
+
+/// A refusal on `/host/token`. Its drivers know the old gateway's statuses: 404 for a pod without the identity, and
+/// never `Retry-After` with it, since they have a rhythm of their own.
+pub fn host_refusal(refused: &Refusal, format: ErrorFormat) -> Reply {
+    let mut reply = refusal(refused, format);
+    if matches!(
+        refused,
+        Refusal::NoIdentity(_) | Refusal::SeveralIdentities(_) | Refusal::NotAssignedYet(_)
+    ) {
+        *reply.status_mut() = StatusCode::NOT_FOUND;
+        reply.headers_mut().remove(RETRY_AFTER);
+    }
     reply
 }
 
@@ -100,11 +141,12 @@ pub(crate) fn status(refusal: &Refusal) -> (StatusCode, &'static str) {
         | Refusal::NoMetadataHeader
         | Refusal::NoIdentity(_)
         | Refusal::SeveralIdentities(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
-        Refusal::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
+        Refusal::NotFound(_) | Refusal::NoSuchPod(_) => (StatusCode::NOT_FOUND, "not_found"),
         Refusal::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
         Refusal::Denied { .. }
         | Refusal::PolicyFailed { .. }
         | Refusal::Misconfigured(_)
+        | Refusal::NotHost(_)
         | Refusal::InstanceMetadataBlocked => (StatusCode::FORBIDDEN, "access_denied"),
         Refusal::TooMany { .. } | Refusal::CacheFull { .. } => {
             (StatusCode::TOO_MANY_REQUESTS, "too_many_requests")
@@ -113,7 +155,9 @@ pub(crate) fn status(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::UnknownPod { .. }
         | Refusal::AmbiguousPod { .. }
         | Refusal::PodChanged { .. }
+        | Refusal::NamedPodChanged(_)
         | Refusal::NotAssignedYet(_)
+        | Refusal::PolicyUnavailable { .. }
         | Refusal::Deadline(_) => (StatusCode::SERVICE_UNAVAILABLE, "service_unavailable"),
     }
 }
@@ -147,8 +191,9 @@ fn retry_after(refusal: &Refusal) -> Option<Duration> {
         Refusal::AmbiguousPod { .. }
         | Refusal::UnknownPod { .. }
         | Refusal::NotAssignedYet(_)
+        | Refusal::PolicyUnavailable { .. }
         | Refusal::Deadline(_) => Some(SOON),
-        Refusal::PodChanged { .. } => Some(Duration::from_secs(1)),
+        Refusal::PodChanged { .. } | Refusal::NamedPodChanged(_) => Some(Duration::from_secs(1)),
         _ => None,
     }
 }

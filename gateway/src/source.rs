@@ -2,20 +2,27 @@
 
 use async_trait::async_trait;
 
-use crate::readiness::Pending;
 use crate::world::World;
 
+mod cluster;
 mod folder;
+mod freshness;
 mod manifest;
 
+pub use cluster::{Cluster, InvalidNodeName, NodeName};
 pub use folder::Folder;
+pub use freshness::{Beat, Freshness, Restart, WatchState};
 
-/// Fills a [`World`] and keeps it up to date. A folder in standalone mode; what comes after sees no difference.
+#[cfg(fuzzing)]
+pub(crate) use manifest::read as read_manifest;
+
+/// Fills a [`World`] and keeps it up to date: a folder in standalone mode, else the API server. What comes after sees
+/// no difference.
 #[async_trait]
 pub trait Source: Send {
-    /// Runs for good. Drops `first` once the first complete state is in: the gateway is not ready before.
+    /// Runs for good. Calls [`World::complete`] once the first complete state is in.
     ///
     /// # Errors
     /// Only what no later event could mend; anything else is logged, counted and retried.
-    async fn run(self: Box<Self>, world: World, first: Pending) -> anyhow::Result<()>;
+    async fn run(self: Box<Self>, world: World) -> anyhow::Result<()>;
 }

@@ -18,7 +18,7 @@ mod index;
 mod object;
 
 pub use identity::{Identity, IdentityRules, InvalidIdentity, ServicePrincipal, Way};
-pub use index::{Candidate, Index};
+pub use index::{Candidate, Index, SecretState};
 pub use object::{
     Assigned, Binding, Exceptions, Object, ObjectKey, ObjectRef, Pod, PodUid, SecretData,
 };
@@ -46,7 +46,7 @@ pub enum Change {
     Secret(ObjectRef),
     /// The exceptions of this namespace were changed.
     Exceptions(String),
-    /// This pod is gone, or it is another one now.
+    /// This pod is gone, has ended, or it is another one now.
     PodGone(PodUid),
 }
 
@@ -61,6 +61,22 @@ impl World {
             version: watch::Sender::new(0),
             changes: broadcast::Sender::new(CHANGES),
         }))
+    }
+
+    /// Hides every pod until [`World::complete`]: what is asked before would be answered by half a state. Secrets
+    /// are read when they are wanted, if `secrets_on_demand`.
+    pub fn incomplete(&self, secrets_on_demand: bool) {
+        let mut index = self.0.index.write();
+        index.whole = false;
+        index.on_demand = secrets_on_demand;
+    }
+
+    /// The source has brought its first complete state.
+    pub fn complete(&self) {
+        self.change(|index| {
+            index.whole = true;
+            Vec::new()
+        });
     }
 
     /// Adds an object, or replaces the one of the same kind, namespace and name.
@@ -133,6 +149,7 @@ pub(crate) mod testing {
             labels: BTreeMap::new(),
             ips: vec![ip.parse().unwrap()],
             addressable: true,
+            live: true,
             version: 0,
         }
     }

@@ -8,7 +8,7 @@ use podgate_azure::imds::Selector;
 use super::{Assignment, Assignments, DefaultIdentity, Mode, Rules};
 use crate::policy::Allowed;
 use crate::refusal::Refusal;
-use crate::world::{Candidate, Identity, Index, Pod, Way};
+use crate::world::{Candidate, Identity, Index, ObjectRef, Pod, SecretState, Way};
 
 /// Identities that one request by object id may try. Each costs a token of its own.
 const MAX_TRIED: usize = 8;
@@ -201,27 +201,51 @@ fn choose(index: &Index, ready: Vec<Choice>, selector: &Selector) -> Selection {
         Selector::ObjectId(_) => ready.len().min(MAX_TRIED),
         _ => 1,
     };
-    let assigned: Result<Vec<_>, _> = ready
+    let assigned: Result<Vec<_>, Selection> = ready
         .into_iter()
         .take(count)
         .map(|option| with_secret(index, option.identity))
         .collect();
     match assigned {
         Ok(assignments) => Selection::Found(Assignments(assignments)),
-        Err(refusal) => Selection::Refused(refusal),
+        Err(not) => not,
     }
 }
 
-fn with_secret(index: &Index, identity: Arc<Identity>) -> Result<Assignment, Refusal> {
-    let secret = match identity.secret() {
-        None => None,
-        Some(name) => Some(index.secret(name).cloned().ok_or_else(|| {
-            Refusal::Misconfigured(format!(
-                "{identity} names Secret {name}, which does not exist or may not be read"
-            ))
-        })?),
+/// An identity whose Secret is being read is as good as one on its way: an error now would be wrong a moment later.
+fn with_secret(index: &Index, identity: Arc<Identity>) -> Result<Assignment, Selection> {
+    let Some(name) = identity.secret() else {
+        return Ok(Assignment::bound(identity, None));
     };
-    Ok(Assignment::bound(identity, secret))
+    match index.secret(name) {
+        SecretState::Known(data) => {
+            let data = data.clone();
+            Ok(Assignment::bound(identity, Some(data)))
+        }
+        SecretState::Missing(why) => Err(Selection::Refused(Refusal::Misconfigured(format!(
+            "{identity} names Secret {name}, which cannot be used: {why}"
+        )))),
+        SecretState::Awaited => Err(Selection::Pending(format!(
+            "Secret {name}, which {identity} names, has not been read yet; retry, and if this lasts look at the \
+             gateway's log"
+        ))),
+    }
+}
+
+/// The Secrets of the identities that a pod could get, at most `limit`, in a fixed order.
+pub(crate) fn secrets(index: &Index, pod: &Pod, rules: &Rules, limit: usize) -> Vec<ObjectRef> {
+    let (choices, _) = match rules.mode {
+        Mode::Managed => managed(index, pod, rules),
+        Mode::Standard => standard(index, pod, rules),
+    };
+    let mut secrets: Vec<ObjectRef> = choices
+        .iter()
+        .filter_map(|choice| choice.identity.secret().cloned())
+        .collect();
+    secrets.sort_unstable();
+    secrets.dedup();
+    secrets.truncate(limit);
+    secrets
 }
 
 fn several(choices: &[Choice]) -> Refusal {

@@ -107,6 +107,7 @@ fn question(selector: &str) -> TokenQuestion {
         resource: "https://vault.azure.net".parse().unwrap(),
         selector,
         bypass_cache: false,
+        route: crate::imds::Route::Token,
     }
 }
 
@@ -302,7 +303,7 @@ async fn records_of_an_old_controller_have_no_state_and_count() {
 #[tokio::test(start_paused = true)]
 async fn a_restriction_narrows_and_an_exception_gets_the_nodes_own() {
     let (fixture, rules) = (two(), rules(Mode::Managed));
-    let only = Allowed::Restricted(vec![WEB.parse().unwrap()]);
+    let only = Allowed::Restricted([WEB.parse().unwrap()].into());
     assert_eq!(
         fixture
             .find_allowed("", only.clone(), &rules)

@@ -29,13 +29,10 @@ pub struct Retired {
     #[arg(long, hide_short_help = true, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL")]
     pub enable_conntrack_deletion: Option<String>,
-    /// In standalone mode the pods are those of the folder.
-    #[arg(long, hide_short_help = true, value_name = "NAME")]
-    pub node: Option<String>,
     /// Calls to IMDS carry no user agent of the operator's.
     #[arg(long, hide_short_help = true, value_name = "TEXT")]
     pub custom_user_agent: Option<String>,
-    /// The gateway looks at no network plugin in standalone mode.
+    /// The gateway looks at no network plugin.
     #[arg(long, hide_short_help = true, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL")]
     pub allow_network_plugin_kubenet: Option<String>,
@@ -79,11 +76,6 @@ impl Retired {
                 &self.enable_conntrack_deletion,
                 "--enable-conntrack-deletion",
                 "the gateway keeps no firewall rules",
-            ),
-            (
-                &self.node,
-                "--node",
-                "in standalone mode the pods are those of the folder",
             ),
             (
                 &self.custom_user_agent,

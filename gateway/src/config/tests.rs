@@ -28,7 +28,6 @@ fn the_old_gateways_flags_keep_their_names() {
         "--ipt-update-interval-sec=60",
         "--enable-conntrack-deletion",
         "-v=2",
-        "--node=aks-1",
         "--kubelet-config=/etc/default/kubelet",
     ])
     .unwrap();
@@ -44,7 +43,31 @@ fn the_old_gateways_flags_keep_their_names() {
         .iter()
         .map(|(flag, _)| *flag)
         .collect();
-    assert_eq!(retired.len(), 7, "each is named in the log: {retired:?}");
+    assert_eq!(retired.len(), 6, "each is named in the log: {retired:?}");
+}
+
+#[test]
+fn the_world_comes_from_a_folder_or_from_a_node_and_from_one_of_them() {
+    let of = |flags: &[&str]| {
+        Config::try_parse_from([&["podgate-gateway"], flags].concat())
+            .map_err(|error| error.to_string())
+    };
+    let node = of(&["--node=aks-1", "--kubeconfig=/k"]).unwrap();
+    assert_eq!(node.node.as_ref().map(NodeName::as_str), Some("aks-1"));
+    assert!(node.shares_port() && !parse(&[]).unwrap().shares_port());
+    for (flags, words) in [
+        (&[] as &[&str], "--standalone"),
+        (&[], "--node"),
+        (&["--standalone=.", "--node=a"], "cannot be used with"),
+        (
+            &["--standalone=.", "--kubeconfig=/k"],
+            "cannot be used with",
+        ),
+        (&["--node=a,b"], "no name of a node"),
+    ] {
+        let told = of(flags).unwrap_err();
+        assert!(told.contains(words), "{flags:?}: {told}");
+    }
 }
 
 #[test]

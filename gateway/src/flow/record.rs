@@ -1,6 +1,6 @@
 //! One line and one observation per decision.
 
-use std::net::IpAddr;
+use std::fmt::Display;
 use std::time::Instant;
 
 use http::StatusCode;
@@ -71,7 +71,7 @@ impl Record {
     }
 
     /// The line of a grant.
-    pub(super) fn granted(&self, peer: IpAddr, status: StatusCode) {
+    pub(super) fn granted(&self, peer: &dyn Display, status: StatusCode) {
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
@@ -93,7 +93,7 @@ impl Record {
     }
 
     /// The line of a refusal.
-    pub(super) fn refused(&self, peer: IpAddr, status: StatusCode, refusal: &Refusal) {
+    pub(super) fn refused(&self, peer: &dyn Display, status: StatusCode, refusal: &Refusal) {
         tracing::info!(
             %peer,
             pod = self.pod_name(),

@@ -111,6 +111,75 @@ async fn an_address_that_changed_hands_during_the_request_gets_no_token() {
     );
 }
 
+/// A pod as the API server tells of it.
+fn wire(spec: serde_json::Value, deleted: bool, status: serde_json::Value) -> Pod {
+    let deletion = deleted.then_some("2026-11-21T04:00:00Z");
+    let pod = serde_json::json!({
+        "metadata": {"name": "x", "namespace": "a", "uid": "1", "deletionTimestamp": deletion},
+        "spec": spec, "status": status,
+    });
+    let pod: k8s_openapi::api::core::v1::Pod = serde_json::from_value(pod).unwrap();
+    pod.into()
+}
+
+/// `status` of a pod with one container and one sidecar, each ended or not.
+fn status(container_ended: bool, sidecar_ended: bool) -> serde_json::Value {
+    let container = |name: &str, ended: bool| {
+        let state = match ended {
+            true => serde_json::json!({"terminated": {"exitCode": 0}}),
+            false => serde_json::json!({"running": {}}),
+        };
+        serde_json::json!({"name": name, "image": "i", "imageID": "i", "ready": false, "restartCount": 0, "state": state})
+    };
+    serde_json::json!({
+        "phase": "Running", "podIP": IP,
+        "containerStatuses": [container("app", container_ended)],
+        "initContainerStatuses": [container("sidecar", sidecar_ended)],
+    })
+}
+
+#[test]
+fn a_pod_is_live_until_it_has_ended_or_is_deleted_and_its_last_container_has() {
+    let spec = serde_json::json!({"containers": []});
+    let live = |deleted, status| wire(spec.clone(), deleted, status).live;
+    assert!(live(false, status(false, false)));
+    assert!(live(true, status(false, true)), "a container still ends");
+    assert!(live(true, status(true, false)), "a sidecar still ends");
+    assert!(!live(true, status(true, true)));
+    assert!(
+        live(false, status(true, true)),
+        "they start again, at the same address"
+    );
+    assert!(live(true, serde_json::json!({"phase": "Pending"})));
+    for phase in ["Succeeded", "Failed"] {
+        let mut ended = status(true, true);
+        ended["phase"] = phase.into();
+        assert!(!live(false, ended), "{phase}");
+    }
+    let on_host = serde_json::json!({"containers": [], "hostNetwork": true});
+    let on_host = wire(on_host, false, status(false, false));
+    assert!(on_host.live && !on_host.addressable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_is_found_by_name_whatever_its_address_until_it_ends() {
+    let world = world();
+    let object = ObjectRef::new("a", "x");
+    let refused = find(&world, &object, soon()).await.unwrap_err();
+    assert_eq!(refused, Refusal::NoSuchPod(object.clone()));
+    let mut on_host = pod("a", "x", IP);
+    on_host.addressable = false;
+    world.apply(Object::Pod(on_host.clone()));
+    let found = find(&world, &object, soon()).await.unwrap();
+    assert!(found.recheck(&world).is_ok());
+    on_host.live = false;
+    world.apply(Object::Pod(on_host));
+    assert_eq!(
+        found.recheck(&world).unwrap_err(),
+        Refusal::NamedPodChanged(object)
+    );
+}
+
 /// What may happen to the pods of a node.
 #[derive(Clone, Debug)]
 enum Event {

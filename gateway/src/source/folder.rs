@@ -25,6 +25,8 @@ const RELIST: Duration = Duration::from_secs(10);
 pub struct Folder {
     path: PathBuf,
     metrics: Arc<Metrics>,
+    /// The gateway is not ready before the first complete state.
+    first: Option<Pending>,
     /// What each file gave at its last good reading.
     files: BTreeMap<PathBuf, File>,
 }
@@ -36,11 +38,11 @@ struct File {
 }
 
 impl Folder {
-    /// A folder that exists.
+    /// A folder that exists. `first` is the start-up task of its first complete state.
     ///
     /// # Errors
     /// It does not.
-    pub fn new(path: PathBuf, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
+    pub fn new(path: PathBuf, metrics: Arc<Metrics>, first: Pending) -> anyhow::Result<Self> {
         let found = std::fs::metadata(&path)
             .with_context(|| format!("standalone folder {}", path.display()))?;
         anyhow::ensure!(
@@ -51,6 +53,7 @@ impl Folder {
         Ok(Self {
             path,
             metrics,
+            first: Some(first),
             files: BTreeMap::new(),
         })
     }
@@ -134,12 +137,13 @@ impl Folder {
 
 #[async_trait]
 impl Source for Folder {
-    async fn run(mut self: Box<Self>, world: World, first: Pending) -> anyhow::Result<()> {
+    async fn run(mut self: Box<Self>, world: World) -> anyhow::Result<()> {
         let changed = Arc::new(Notify::new());
         // Watch first, read second: then no change falls in between.
         let _watcher = watch(&self.path, Arc::clone(&changed))?;
         self.sync(&world)?;
-        drop(first);
+        world.complete();
+        self.first = None;
         loop {
             let _ = tokio::time::timeout(RELIST, changed.notified()).await;
             tokio::time::sleep(SETTLE).await;

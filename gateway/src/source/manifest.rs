@@ -23,7 +23,7 @@ struct Kind {
 
 /// Reads every document of a file. What is good counts, what is bad is named: one broken document harms
 /// only itself.
-pub(super) fn read(text: &str) -> (Vec<Object>, Vec<String>) {
+pub(crate) fn read(text: &str) -> (Vec<Object>, Vec<String>) {
     if text.len() as u64 > MAX_FILE {
         return (Vec::new(), vec![format!("longer than {MAX_FILE} bytes")]);
     }
@@ -99,16 +99,22 @@ fn object(document: Value) -> Result<Option<Object>, String> {
 /// An address that is none would silently belong to nobody.
 fn pod(place: &str, document: Value) -> Result<Pod, String> {
     let wire = parse::<core::Pod>(place, document)?;
+    addresses(&wire).map_err(|problem| format!("{place}: {problem}"))?;
+    Ok(wire.into())
+}
+
+/// Whether every address of a pod is one.
+pub(super) fn addresses(wire: &core::Pod) -> Result<(), String> {
     let status = wire.status.as_ref();
     let first = status.and_then(|status| status.pod_ip.as_deref());
     let all = status.and_then(|status| status.pod_ips.as_deref());
     let ips = all.unwrap_or_default().iter().map(|ip| ip.ip.as_str());
     for ip in first.into_iter().chain(ips).filter(|ip| !ip.is_empty()) {
         if ip.parse::<std::net::IpAddr>().is_err() {
-            return Err(format!("{place}: status.podIP: {ip:?} is no IP address"));
+            return Err(format!("status.podIP: {ip:?} is no IP address"));
         }
     }
-    Ok(wire.into())
+    Ok(())
 }
 
 /// The message of a Secret's failure must not carry its content, so only the place is told.
@@ -120,7 +126,7 @@ fn parse<T: DeserializeOwned>(place: &str, document: Value) -> Result<T, String>
 }
 
 /// serde quotes the text it cannot use, and that may be a password where the reference to its Secret belongs.
-fn without_value(message: &str) -> String {
+pub(super) fn without_value(message: &str) -> String {
     match (message.find('"'), message.rfind('"')) {
         (Some(first), Some(last)) if first < last => {
             format!("{}…{}", &message[..=first], &message[last..])

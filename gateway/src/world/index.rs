@@ -27,7 +27,23 @@ pub struct Index {
     assigned: HashMap<ObjectRef, BTreeMap<ObjectRef, Arc<Assigned>>>,
     assigned_pods: HashMap<ObjectRef, ObjectRef>,
     exceptions: HashMap<String, Arc<Exceptions>>,
-    secrets: HashMap<ObjectRef, SecretData>,
+    /// The content, or why there is none.
+    secrets: HashMap<ObjectRef, Result<SecretData, String>>,
+    /// Secrets come when they are wanted, so that one which is not there may be on its way.
+    pub(super) on_demand: bool,
+    /// The source has brought a complete state.
+    pub(super) whole: bool,
+}
+
+/// What is known of a Secret.
+#[derive(Clone, Copy, Debug)]
+pub enum SecretState<'a> {
+    /// Its content.
+    Known(&'a SecretData),
+    /// It cannot be had, for this reason.
+    Missing(&'a str),
+    /// Nobody has looked yet; it is being read.
+    Awaited,
 }
 
 /// A binding that selects a pod, with the identity it names.
@@ -55,17 +71,26 @@ impl Index {
             assigned_pods: HashMap::new(),
             exceptions: HashMap::new(),
             secrets: HashMap::new(),
+            on_demand: false,
+            whole: true,
         }
     }
 
-    /// The pods whose address this is. More than one means that nobody knows who asks.
+    /// The pods whose address this is. More than one means that nobody knows who asks. Nobody is known before the
+    /// first complete state: the other pod of an address may be still to come, and so may a binding.
     pub fn pods_at(&self, ip: IpAddr) -> &[Arc<Pod>] {
-        self.pods_by_ip.get(&ip).map_or(&[], Vec::as_slice)
+        let pods = self.pods_by_ip.get(&ip).filter(|_| self.whole);
+        pods.map_or(&[], Vec::as_slice)
     }
 
-    /// A pod by name.
+    /// A pod by name, under the same condition.
     pub fn pod(&self, object: &ObjectRef) -> Option<&Arc<Pod>> {
-        self.pods.get(object)
+        self.pods.get(object).filter(|_| self.whole)
+    }
+
+    /// All pods.
+    pub fn pods(&self) -> impl Iterator<Item = &Arc<Pod>> {
+        self.pods.values()
     }
 
     /// The exceptions of a namespace.
@@ -74,8 +99,13 @@ impl Index {
     }
 
     /// A Secret by name.
-    pub fn secret(&self, object: &ObjectRef) -> Option<&SecretData> {
-        self.secrets.get(object)
+    pub fn secret(&self, object: &ObjectRef) -> SecretState<'_> {
+        match self.secrets.get(object) {
+            Some(Ok(data)) => SecretState::Known(data),
+            Some(Err(why)) => SecretState::Missing(why),
+            None if self.on_demand => SecretState::Awaited,
+            None => SecretState::Missing("it does not exist"),
+        }
     }
 
     /// The records the controller wrote for a pod, ordered by name.
@@ -112,16 +142,23 @@ impl Index {
             Object::Binding(binding) => self.apply_binding(binding),
             Object::Assigned(wire) => self.apply_assigned(&wire),
             Object::Exception(object, labels) => self.set_exception(object, Some(labels)),
-            Object::Secret(object, data) => {
-                let edition = data.version;
-                let old = self.secrets.insert(object.clone(), data);
-                let changed = old.is_some_and(|old| old.version != edition);
-                changed
-                    .then_some(Change::Secret(object))
-                    .into_iter()
-                    .collect()
-            }
+            Object::Secret(object, data) => self.set_secret(object, Ok(data)),
+            Object::NoSecret(object, why) => self.set_secret(object, Err(why)),
+            Object::Unusable(invalid) => self.set_identity(invalid.object.clone(), Err(invalid)),
         }
+    }
+
+    /// Whoever holds a token by the old content, or none, has nothing to lose by an equal one.
+    fn set_secret(&mut self, object: ObjectRef, data: Result<SecretData, String>) -> Vec<Change> {
+        let edition = data.as_ref().ok().map(|data| data.version);
+        let old = self.secrets.insert(object.clone(), data);
+        let changed = old
+            .and_then(Result::ok)
+            .is_some_and(|old| Some(old.version) != edition);
+        changed
+            .then_some(Change::Secret(object))
+            .into_iter()
+            .collect()
     }
 
     pub(super) fn remove(&mut self, key: &ObjectKey) -> Vec<Change> {
@@ -150,8 +187,10 @@ impl Index {
     fn apply_pod(&mut self, pod: Pod) -> Vec<Change> {
         let changes = match self.pods.get(&pod.object) {
             Some(old) if old.uid == pod.uid => {
+                let ended = old.live && !pod.live;
                 self.unindex(&pod.object);
-                Vec::new()
+                let gone = ended.then(|| Change::PodGone(pod.uid.clone()));
+                gone.into_iter().collect()
             }
             _ => self.remove_pod(&pod.object).into_iter().collect(),
         };
@@ -191,8 +230,15 @@ impl Index {
 
     /// An edit of nothing but metadata changes no token.
     fn apply_identity(&mut self, wire: &podgate_api::AzureIdentity) -> Vec<Change> {
-        let object = ObjectRef::of(&wire.metadata);
         let identity = Identity::parse(wire, &self.rules).map(Arc::new);
+        self.set_identity(ObjectRef::of(&wire.metadata), identity)
+    }
+
+    fn set_identity(
+        &mut self,
+        object: ObjectRef,
+        identity: Result<Arc<Identity>, InvalidIdentity>,
+    ) -> Vec<Change> {
         let old = self.identities.insert(object.clone(), identity.clone());
         let changed = old.is_some_and(|old| old != identity);
         changed

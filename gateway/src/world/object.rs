@@ -42,6 +42,10 @@ pub enum Object {
     Exception(ObjectRef, BTreeMap<String, String>),
     /// A Secret that an identity names.
     Secret(ObjectRef, SecretData),
+    /// Such a Secret that cannot be had, and why: for the pod's owner to read.
+    NoSecret(ObjectRef, String),
+    /// An AzureIdentity that is there and cannot be read: it must not go on as it was before.
+    Unusable(super::InvalidIdentity),
 }
 
 /// Names an object for removal.
@@ -74,8 +78,10 @@ pub struct Pod {
     pub labels: BTreeMap<String, String>,
     /// Every `status.podIPs[]`.
     pub ips: Vec<IpAddr>,
-    /// Whether its address can be taken as its own: not hostNetwork, not Succeeded or Failed.
+    /// Whether its address can be taken as its own: live, and not hostNetwork.
     pub addressable: bool,
+    /// Not Succeeded or Failed, nor deleted with every container ended.
+    pub live: bool,
     /// A hash of the labels and the service account: what a policy saw.
     pub version: u64,
 }
@@ -167,7 +173,26 @@ impl Object {
             Self::Binding(binding) => ObjectKey::Binding(binding.object.clone()),
             Self::Assigned(assigned) => ObjectKey::Assigned(ObjectRef::of(&assigned.metadata)),
             Self::Exception(object, _) => ObjectKey::Exception(object.clone()),
-            Self::Secret(object, _) => ObjectKey::Secret(object.clone()),
+            Self::Secret(object, _) | Self::NoSecret(object, _) => {
+                ObjectKey::Secret(object.clone())
+            }
+            Self::Unusable(invalid) => ObjectKey::Identity(invalid.object.clone()),
+        }
+    }
+}
+
+// === impl ObjectKey ===
+
+impl ObjectKey {
+    /// Namespace and name.
+    pub fn object(&self) -> &ObjectRef {
+        match self {
+            Self::Pod(object)
+            | Self::Identity(object)
+            | Self::Binding(object)
+            | Self::Assigned(object)
+            | Self::Exception(object)
+            | Self::Secret(object) => object,
         }
     }
 }
@@ -183,7 +208,8 @@ impl From<core::Pod> for Pod {
             .unwrap_or_else(|| format!("standalone:{object}"));
         let spec = pod.spec.unwrap_or_default();
         let status = pod.status.unwrap_or_default();
-        let ended = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
+        let ended = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"))
+            || (pod.metadata.deletion_timestamp.is_some() && have_ended(&status));
         let labels = pod.metadata.labels.unwrap_or_default();
         let service_account = spec
             .service_account_name
@@ -197,8 +223,28 @@ impl From<core::Pod> for Pod {
             labels,
             ips: addresses(status.pod_ip, status.pod_ips),
             addressable: !spec.host_network.unwrap_or(false) && !ended,
+            live: !ended,
         }
     }
+}
+
+/// Whether all containers have ended, sidecars among the init containers as well. It counts for a pod that is
+/// being deleted only: any other one keeps its sandbox, and so its address, for the containers' next start.
+fn have_ended(status: &core::PodStatus) -> bool {
+    let mut all = [
+        &status.container_statuses,
+        &status.init_container_statuses,
+        &status.ephemeral_container_statuses,
+    ]
+    .into_iter()
+    .flatten()
+    .flatten()
+    .peekable();
+    let ended = |status: &core::ContainerStatus| {
+        let state = status.state.as_ref();
+        state.is_some_and(|state| state.terminated.is_some())
+    };
+    all.peek().is_some() && all.all(ended)
 }
 
 /// Every address of a pod, once. Text that is no address is left out: it can match nobody.

@@ -12,16 +12,20 @@ fn pod(name: &str, ip: &str) -> String {
 struct Fixture {
     directory: tempfile::TempDir,
     folder: Folder,
+    readiness: Readiness,
     world: World,
 }
 
 impl Fixture {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let folder = Folder::new(directory.path().to_owned(), Arc::default()).unwrap();
+        let readiness = Readiness::default();
+        let first = readiness.pending("source");
+        let folder = Folder::new(directory.path().to_owned(), Arc::default(), first).unwrap();
         Self {
             directory,
             folder,
+            readiness,
             world: World::new(rules()),
         }
     }
@@ -101,7 +105,8 @@ fn files_that_are_no_manifests_are_left_alone() {
 
 #[test]
 fn a_folder_that_is_not_there_is_named() {
-    let Err(error) = Folder::new("/nowhere".into(), Arc::default()) else {
+    let first = Readiness::default().pending("source");
+    let Err(error) = Folder::new("/nowhere".into(), Arc::default(), first) else {
         panic!("it was taken");
     };
     assert!(format!("{error:#}").contains("/nowhere"));
@@ -110,16 +115,15 @@ fn a_folder_that_is_not_there_is_named() {
 #[tokio::test]
 async fn an_edit_is_seen_and_the_first_state_is_announced() {
     let fixture = Fixture::new();
-    let readiness = Readiness::default();
-    let first = readiness.pending("source");
+    let readiness = fixture.readiness;
     let (world, path) = (fixture.world.clone(), fixture.directory.path().to_owned());
-    tokio::spawn(Box::new(fixture.folder).run(world.clone(), first));
-    let mut version = world.version();
+    tokio::spawn(Box::new(fixture.folder).run(world.clone()));
     let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
     while !readiness.awaited().is_empty() {
         assert!(tokio::time::Instant::now() < deadline);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
+    let mut version = world.version();
     std::fs::write(path.join("a.yaml"), pod("a", "10.0.0.1")).unwrap();
     tokio::time::timeout_at(deadline, version.changed())
         .await

@@ -30,6 +30,8 @@ pub(crate) struct Load {
 pub(crate) struct Failure {
     /// When its connection was begun.
     pub(crate) connected: Instant,
+    /// When it had failed.
+    pub(crate) ended: Instant,
     /// The request's number on its connection.
     pub(crate) number: usize,
     /// What came instead.
@@ -45,7 +47,6 @@ struct Count {
 
 /// What came of all.
 pub(crate) struct Outcome {
-    pub(crate) clients: usize,
     /// Good answers on a connection's first request.
     pub(crate) anew: usize,
     /// Good answers on a kept connection.
@@ -80,7 +81,6 @@ impl Load {
     pub(crate) fn stop(self) -> Outcome {
         self.stop.store(true, Ordering::Relaxed);
         let mut outcome = Outcome {
-            clients: self.clients.len(),
             anew: 0,
             kept: 0,
             failures: Vec::new(),
@@ -109,6 +109,7 @@ impl Pace {
         let connected = Instant::now();
         let fail = |number, why: String| Failure {
             connected,
+            ended: Instant::now(),
             number,
             why,
         };

@@ -1,0 +1,356 @@
+//! Azure Resource Manager: the identities of virtual machines and scale sets.
+//!
+//! ```text
+//! ArmLimits ──▶ ArmCredential ──▶ HttpClient::https ──▶ management.azure.com
+//!     ▲  what remains, Retry-After        │
+//!     └───────────────────────────────────┴──▶ Compute | Operation | ArmError
+//! ```
+//!
+//! Facts: azure-rest-api-specs `Microsoft.Compute/ComputeRP`, "Track asynchronous Azure operations", and what
+//! aad-pod-identity's controller sent. One call is one request; [`ArmClient::wait`] alone makes several, and
+//! [`ArmClient::apply`] is the whole round for who needs no more than that.
+
+use std::time::Duration;
+
+use ::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, IF_MATCH, USER_AGENT};
+use ::http::request::Builder;
+use ::http::{HeaderValue, Method, Request, Response, StatusCode};
+use bytes::Bytes;
+use tokio::time::{Instant, sleep, timeout_at};
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::credential::ArmCredential;
+use crate::failure::Failure;
+use crate::http::{Bounds, HttpClient};
+
+pub mod compute;
+pub mod endpoint;
+pub mod error;
+pub mod id;
+pub mod limits;
+pub mod operation;
+pub mod patch;
+mod refusal;
+
+pub use compute::{AssignedIds, Compute, Etag, IdentityType, ProvisioningState};
+pub use endpoint::{ArmEndpoint, InvalidEndpoint, UntrustedUrl};
+pub use error::{ArmError, ErrorClass, Scope};
+pub use id::{ComputeId, ComputeKind, InvalidComputeId};
+pub use limits::{ArmLimits, CallKind};
+pub use operation::{Operation, Progress};
+pub use patch::{IdentityChange, IdentityPatch, MAX_IDENTITIES};
+
+/// Longest answer, in bytes. A scale set with a thousand identities has some 400 KiB.
+const MAX_BODY: usize = 4 * 1024 * 1024;
+
+/// Requests of one [`ArmClient::apply`]: enough for some thousand identities. More means that somebody else
+/// undoes what we do.
+const MAX_ROUNDS: usize = 10;
+
+/// How long things take. The defaults are for Azure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// One request. A GET of a large scale set takes seconds, and minutes have been seen.
+    pub request: Duration,
+    /// Between two polls where ARM does not say. At 15 polls a minute a bucket never empties.
+    pub poll: Duration,
+    /// Least time between two polls, whatever ARM says.
+    pub poll_least: Duration,
+    /// Following one operation. They take 10 to 60 s as a rule.
+    pub operation: Duration,
+}
+
+/// A client of one ARM. Clones share connections, token and limits.
+#[derive(Clone, Debug)]
+pub struct ArmClient {
+    http: HttpClient,
+    endpoint: ArmEndpoint,
+    credential: ArmCredential,
+    limits: ArmLimits,
+    timing: Timing,
+    user_agent: HeaderValue,
+}
+
+/// What a PATCH led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Patched {
+    /// It is done.
+    Done,
+    /// It goes on, and is to be followed.
+    Started(Operation),
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            request: Duration::from_secs(60),
+            poll: Duration::from_secs(5),
+            poll_least: Duration::from_secs(1),
+            operation: Duration::from_secs(10 * 60),
+        }
+    }
+}
+
+// === impl ArmClient ===
+
+impl ArmClient {
+    /// A client of the ARM at `endpoint`. `http` must be one for `https`.
+    pub fn new(
+        http: HttpClient,
+        endpoint: ArmEndpoint,
+        credential: ArmCredential,
+        limits: ArmLimits,
+    ) -> Self {
+        let user_agent = concat!("podgate/", env!("CARGO_PKG_VERSION"));
+        Self {
+            http,
+            endpoint,
+            credential,
+            limits,
+            timing: Timing::default(),
+            user_agent: HeaderValue::from_static(user_agent),
+        }
+    }
+
+    /// The same with other times.
+    #[must_use]
+    pub fn with_timing(self, timing: Timing) -> Self {
+        Self { timing, ..self }
+    }
+
+    /// The same under another name: Azure's support finds a client's calls by it.
+    #[must_use]
+    pub fn with_user_agent(self, user_agent: HeaderValue) -> Self {
+        Self { user_agent, ..self }
+    }
+
+    /// Which ARM it asks.
+    pub fn endpoint(&self) -> &ArmEndpoint {
+        &self.endpoint
+    }
+
+    /// What it keeps to.
+    pub fn limits(&self) -> &ArmLimits {
+        &self.limits
+    }
+
+    /// Looks at a virtual machine or scale set.
+    ///
+    /// # Errors
+    /// See [`ErrorClass`]. `Throttled` comes without a request where our own count forbids one.
+    pub async fn get(&self, id: &ComputeId) -> Result<Compute, ArmError> {
+        let tried = format!("reading {id}");
+        let request = self.request(Method::GET, &self.endpoint.resource(id));
+        let answer = self
+            .send(id, CallKind::Get, &tried, request, Bytes::new())
+            .await?;
+        if answer.status() != StatusCode::OK {
+            return Err(refusal::of_answer(&tried, &answer));
+        }
+        Compute::read(id, answer.body()).map_err(|problem| unavailable(&tried, problem))
+    }
+
+    /// Sends one change. Its effect is there when the operation has come to its end.
+    ///
+    /// # Errors
+    /// See [`ErrorClass`]. With `Untrusted` and `Unavailable` the change may have been taken: look again.
+    pub async fn patch(&self, id: &ComputeId, patch: &IdentityPatch) -> Result<Patched, ArmError> {
+        let tried = format!("changing the identities of {id}");
+        let mut request = self
+            .request(Method::PATCH, &self.endpoint.resource(id))
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(etag) = patch.if_match() {
+            request = request.header(IF_MATCH, etag.as_str());
+        }
+        let body = Bytes::from(patch.body().to_string());
+        let answer = self
+            .send(id, CallKind::Patch, &tried, request, body)
+            .await?;
+        if !answer.status().is_success() {
+            return Err(refusal::of_answer(&tried, &answer));
+        }
+        let operation = Operation::started(&self.endpoint, id, &answer)
+            .map_err(|url| ArmError::new(ErrorClass::Untrusted, &tried, url.to_string()))?;
+        Ok(operation.map_or(Patched::Done, Patched::Started))
+    }
+
+    /// Asks once how far an operation is.
+    ///
+    /// # Errors
+    /// Why there is no answer to the poll. That the operation failed is an answer.
+    pub async fn poll(&self, operation: &Operation) -> Result<Progress, ArmError> {
+        let id = operation.id();
+        let tried = format!("following the change of {id}");
+        let request = self.request(Method::GET, &operation.url(&self.endpoint));
+        let answer = self
+            .send(id, CallKind::Poll, &tried, request, Bytes::new())
+            .await?;
+        operation.read(&tried, &answer)
+    }
+
+    /// Follows an operation to its end. A poll that fails for a moment is made again.
+    ///
+    /// # Errors
+    /// How the operation failed, or why it cannot be followed; `Unfinished` when it takes longer than
+    /// [`Timing::operation`]. It goes on then, and can be followed further.
+    pub async fn wait(&self, operation: &Operation) -> Result<(), ArmError> {
+        let end = Instant::now() + self.timing.operation;
+        match timeout_at(end, self.follow(operation)).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let message = format!("the operation took longer than {:?}", self.timing.operation);
+                let tried = format!("following the change of {}", operation.id());
+                Err(ArmError::new(ErrorClass::Unfinished, tried, message))
+            }
+        }
+    }
+
+    async fn follow(&self, operation: &Operation) -> Result<(), ArmError> {
+        let mut pause = operation.first;
+        loop {
+            sleep(
+                pause
+                    .unwrap_or(self.timing.poll)
+                    .max(self.timing.poll_least),
+            )
+            .await;
+            pause = match self.poll(operation).await {
+                Ok(Progress::Done) => return Ok(()),
+                Ok(Progress::Running { retry_after }) => retry_after,
+                Ok(Progress::Failed(error)) => return Err(self.heeded(operation.id(), error)),
+                Err(error) if error.class.is_transient() => error.retry_after(),
+                Err(error) => return Err(error),
+            };
+        }
+    }
+
+    /// Brings a resource to what is wanted: looks, changes, follows, looks again, until nothing is left to do.
+    /// Answers with the resource as it is afterwards. Nothing is tried again: that is the caller's to decide.
+    ///
+    /// # Errors
+    /// The first failure. What was done before it stays done.
+    pub async fn apply(
+        &self,
+        id: &ComputeId,
+        change: &IdentityChange,
+    ) -> Result<Compute, ArmError> {
+        for _ in 0..MAX_ROUNDS {
+            let compute = self.get(id).await?;
+            let Some(patch) = IdentityPatch::next(&compute, change) else {
+                return Ok(compute);
+            };
+            if compute.state == ProvisioningState::Deleting {
+                let tried = format!("changing the identities of {id}");
+                return Err(ArmError::new(
+                    ErrorClass::Deleting,
+                    tried,
+                    "it is being deleted",
+                ));
+            }
+            if let Patched::Started(operation) = self.patch(id, &patch).await? {
+                self.wait(&operation).await?;
+            }
+        }
+        let tried = format!("changing the identities of {id}");
+        Err(unavailable(
+            &tried,
+            "each change succeeded, and the next look found it undone",
+        ))
+    }
+
+    fn request(&self, method: Method, url: &Url) -> Builder {
+        Request::builder()
+            .method(method)
+            .uri(url.as_str())
+            .header(USER_AGENT, &self.user_agent)
+            .header(ACCEPT, HeaderValue::from_static("application/json"))
+    }
+
+    /// One request: admitted, with a token, its answer read for what it says of the limits.
+    async fn send(
+        &self,
+        id: &ComputeId,
+        kind: CallKind,
+        tried: &str,
+        request: Builder,
+        body: Bytes,
+    ) -> Result<Response<Bytes>, ArmError> {
+        self.admit(id, kind, tried)?;
+        let token = self
+            .credential
+            .token()
+            .await
+            .map_err(|failure| no_token(tried, failure))?;
+        let header = bearer(token.secret()).map_err(|problem| unavailable(tried, problem))?;
+        let request = request.header(AUTHORIZATION, header).body(body);
+        let request = request.map_err(|error| unavailable(tried, &error.to_string()))?;
+        let bounds = Bounds {
+            deadline: self.timing.request,
+            max_body: MAX_BODY,
+        };
+        let answer = self.http.send(request, bounds).await;
+        let answer = answer.map_err(|error| unavailable(tried, &error.to_string()))?;
+        self.learn(id, kind, tried, &answer);
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            self.credential.forget(&token).await;
+        }
+        Ok(answer)
+    }
+
+    fn admit(&self, id: &ComputeId, kind: CallKind, tried: &str) -> Result<(), ArmError> {
+        self.limits.admit(id, kind).map_err(|(retry_after, scope)| {
+            let whom = match scope {
+                Scope::Resource => "resource",
+                Scope::Subscription => "subscription",
+            };
+            let message = format!("the {whom} has been asked as often as Azure allows; not asked");
+            ArmError::new(ErrorClass::Throttled { retry_after, scope }, tried, message)
+        })
+    }
+
+    /// The identity service throttles as well, and says so in the operation that it fails.
+    fn heeded(&self, id: &ComputeId, error: ArmError) -> ArmError {
+        if let ErrorClass::Throttled { retry_after, scope } = error.class {
+            self.limits.close(id, CallKind::Patch, scope, retry_after);
+        }
+        error
+    }
+
+    fn learn(&self, id: &ComputeId, kind: CallKind, tried: &str, answer: &Response<Bytes>) {
+        self.limits.learn(id, kind, answer.headers());
+        if answer.status().is_success() {
+            return;
+        }
+        if let ErrorClass::Throttled { retry_after, scope } =
+            refusal::of_answer(tried, answer).class
+        {
+            self.limits.close(id, kind, scope, retry_after);
+        }
+    }
+}
+
+/// A header that says it is secret, so that nothing prints it.
+fn bearer(token: &str) -> Result<HeaderValue, &'static str> {
+    let text = Zeroizing::new(format!("Bearer {token}"));
+    let mut header = HeaderValue::from_str(&text)
+        .map_err(|_| "the token for ARM holds what no header may hold")?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+fn no_token(tried: &str, failure: Failure) -> ArmError {
+    let message = format!("there is no token for ARM: {failure}");
+    ArmError::new(ErrorClass::Credential(Box::new(failure)), tried, message)
+}
+
+fn unavailable(tried: &str, problem: &str) -> ArmError {
+    ArmError::new(
+        ErrorClass::Unavailable { retry_after: None },
+        tried,
+        problem,
+    )
+}
+
+#[cfg(test)]
+mod tests;
