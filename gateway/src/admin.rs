@@ -12,8 +12,8 @@ use http_body_util::Full;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::explain;
 use crate::flow::Flow;
@@ -21,10 +21,12 @@ use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::reply::Reply;
 
-/// Probes, a scraper and a person at the same time, and room.
-const CONNECTIONS: usize = 64;
-/// A probe that has not sent its head by then never will.
-const HEAD: Duration = Duration::from_secs(10);
+/// Places for the node itself: kubelet's probes, which have to get in whatever others do, and a person.
+const OURS: usize = 32;
+/// Places for all others: scrapers, where `--admin-address` lets them in.
+const STRANGERS: usize = 32;
+/// Of a whole connection. A probe that has not asked by then never will.
+const CONNECTION: Duration = Duration::from_secs(5);
 
 /// After a failed accept.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -42,30 +44,46 @@ pub struct Admin {
 impl Admin {
     /// Serves until the process ends.
     pub async fn serve(self: Arc<Self>, listener: TcpListener) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let (ours, strangers) = (
+            Arc::new(Semaphore::new(OURS)),
+            Arc::new(Semaphore::new(STRANGERS)),
+        );
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-                return;
-            };
             let Ok((stream, peer)) = listener.accept().await else {
                 // Nearly always "too many open files": it passes as others close.
                 tokio::time::sleep(PAUSE).await;
                 continue;
             };
-            let admin = Arc::clone(&self);
-            let service = service_fn(move |request| {
-                let admin = Arc::clone(&admin);
-                async move { Ok::<_, Infallible>(admin.answer(peer.ip(), &request).await) }
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD)
-                .serve_connection(TokioIo::new(stream), service);
-            tokio::spawn(async move {
-                let _place = place;
-                let _ = connection.await;
-            });
+            let places = if is_of_this_node(&stream, peer) {
+                &ours
+            } else {
+                &strangers
+            };
+            // Without a place it is closed: a probe or a scraper comes again.
+            if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+                tokio::spawn(Arc::clone(&self).converse(stream, peer.ip(), place));
+            }
         }
+    }
+
+    /// One request, one answer, in bounded time: neither a slow head nor an answer that nobody reads keeps a place.
+    async fn converse(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: IpAddr,
+        _place: OwnedSemaphorePermit,
+    ) {
+        let service = service_fn(|request| {
+            let admin = Arc::clone(&self);
+            async move { Ok::<_, Infallible>(admin.answer(peer, &request).await) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(CONNECTION)
+            .keep_alive(false)
+            .serve_connection(TokioIo::new(stream), service);
+        // Whoever did not get an answer asks again.
+        let _ = tokio::time::timeout(CONNECTION, connection).await;
     }
 
     async fn answer<B>(&self, peer: IpAddr, request: &Request<B>) -> Reply {
@@ -132,6 +150,15 @@ impl Admin {
             Err(problem) => text(StatusCode::BAD_REQUEST, format!("{problem}\n")),
         }
     }
+}
+
+/// kubelet probes a hostNetwork pod at the node's address, from that address.
+fn is_of_this_node(stream: &TcpStream, peer: SocketAddr) -> bool {
+    let ip = peer.ip().to_canonical();
+    ip.is_loopback()
+        || stream
+            .local_addr()
+            .is_ok_and(|own| own.ip().to_canonical() == ip)
 }
 
 /// A page in a browser on the node reaches this port under a name of its own (DNS rebinding), never under an address.

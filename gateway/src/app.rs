@@ -12,7 +12,7 @@ use podgate_azure::imds::ImdsClient;
 use podgate_azure::throttle::ImdsLimits;
 use podgate_plugin_host::{Host, HostConfig};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::admin::Admin;
 use crate::cache::{self, TokenCache};
@@ -92,8 +92,15 @@ impl Gateway {
         let flow = Arc::new(flow(config, address, &world, loaded, https, &metrics)?);
         // Set once, here: nobody can have been first.
         let _ = admin_port.flow.set(Arc::clone(&flow));
-        tasks.spawn(run_source(source, world.clone()));
-        tasks.spawn(cache::keep(flow.tokens.clone(), world));
+        tasks.spawn(vital(
+            "the source of pods and identities",
+            source.run(world.clone()),
+        ));
+        let kept = cache::keep(flow.tokens.clone(), world);
+        tasks.spawn(vital("the cache's upkeep", async {
+            kept.await;
+            Ok(())
+        }));
         drop(listening);
         let (shutdown, ending) = watch::channel(false);
         let drivers = host_door.serve(Arc::clone(&flow), ended(ending.clone()));
@@ -235,15 +242,21 @@ fn imds_client(config: &Config) -> anyhow::Result<ImdsClient> {
     Ok(ImdsClient::new(base, ImdsLimits::default(), IMDS_DEADLINE))
 }
 
-/// A source that ends takes the gateway with it: without one nobody knows who asks.
-async fn run_source(source: Box<dyn Source>, world: World) {
-    if let Err(error) = source.run(world).await {
-        tracing::error!(
-            error = format!("{error:#}"),
-            "the source of pods and identities ended"
-        );
-        std::process::exit(1);
-    }
+/// Without it the gateway knows less and less while it serves, so its end, or its panic, is the gateway's.
+async fn vital(
+    what: &'static str,
+    task: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+) {
+    // It ends with this future, and tells of a panic.
+    let mut alone = JoinSet::new();
+    alone.spawn(task);
+    let reason = match alone.join_next().await {
+        Some(Ok(Err(error))) => format!("{error:#}"),
+        Some(Err(panic)) => panic.to_string(),
+        Some(Ok(Ok(()))) | None => "it ended".to_owned(),
+    };
+    tracing::error!(what, reason, "the gateway ends with it");
+    std::process::exit(1);
 }
 
 async fn ended(mut ending: watch::Receiver<bool>) {

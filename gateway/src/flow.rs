@@ -6,11 +6,13 @@
 //! A driver of the node enters it by [`Flow::serve_host`], and comes to `policy` with a pod that it named.
 
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::Request;
+use podgate_azure::failure::Failure;
 use podgate_azure::imds::{ImdsClient, Selector};
 use tokio::time::Instant;
 
@@ -72,43 +74,39 @@ impl Flow {
     /// Answers one request of a connection. Never fails: a refusal is an answer.
     pub async fn serve<B>(&self, connection: &Connection, request: &Request<B>) -> Reply {
         let mut record = record::Record::start();
+        let unanswered = record::Unanswered::new(&self.metrics);
         let (reply, refusal) = match self.answer(connection, request, &mut record).await {
             Ok(reply) => (reply, None),
             Err(refusal) => (reply::refusal(&refusal, self.error_format), Some(refusal)),
         };
-        self.conclude(&connection.peer(), &record, &reply, refusal.as_ref());
+        unanswered.answered();
+        let peer = connection.peer();
+        self.conclude(Some(peer), &peer, &record, &reply, refusal.as_ref());
         reply
     }
 
     fn conclude(
         &self,
+        address: Option<IpAddr>,
         peer: &dyn Display,
         record: &record::Record,
         reply: &Reply,
         refusal: Option<&Refusal>,
     ) {
         record.count(&self.metrics, reply.status(), refusal);
-        self.log(peer, record, reply.status(), refusal);
-    }
-
-    /// One line per decision. One that only repeats an earlier grant goes to debug, since there may be
-    /// thousands a second; refusals are bounded, since a pod can cause as many as it likes.
-    fn log(
-        &self,
-        peer: &dyn Display,
-        record: &record::Record,
-        status: StatusCode,
-        refusal: Option<&Refusal>,
-    ) {
-        let Some(refusal) = refusal else {
-            return record.granted(peer, status);
-        };
-        match self.log_budget.take(self.clock.now()) {
+        if refusal.is_none() && record.is_repetition() {
+            return record.repetition(peer, reply.status());
+        }
+        // A pod can cause as many lines as it likes.
+        match self.log_budget.take(address, self.clock.now()) {
             Line::Drop => return,
             Line::Write => {}
-            Line::WriteAfter(dropped) => tracing::warn!(dropped, "lines of refusals were left out"),
+            Line::WriteAfter(dropped) => tracing::warn!(%peer, dropped, "lines were left out"),
         }
-        record.refused(peer, status, refusal);
+        match refusal {
+            None => record.granted(peer, reply.status()),
+            Some(refusal) => record.refused(peer, reply.status(), refusal),
+        }
     }
 
     async fn answer<B>(
@@ -144,6 +142,7 @@ impl Flow {
         let more = self.auxiliary(pod, question, assignment).await?;
         self.recheck(&decision, question, assignment).await?;
         let now = self.clock.now();
+        still_good(std::iter::once(&held).chain(&more), now)?;
         Ok(match more.is_empty() {
             true => reply::token(held.body(now)),
             false => reply::tokens(&bodies(&held, &more, now)),
@@ -245,26 +244,22 @@ impl Flow {
 
     /// Invariant 1: the upstream call may have taken seconds, in which the address changed its pod, the pod
     /// its labels, or the identity its binding. Unless the world stood still, everything is asked again
-    /// before a token leaves.
+    /// before a token leaves, and again if the world moved while a policy thought.
     async fn recheck(
         &self,
         decision: &Decision,
         question: &TokenQuestion,
         assignment: &Assignment,
     ) -> Result<(), Refusal> {
-        if self.world.stamp() == decision.stamp {
-            return Ok(());
+        let (world, rules) = (&self.world, &self.assignment);
+        let mut seen = decision.stamp;
+        while world.stamp() != seen {
+            seen = world.stamp();
+            let pod = decision.pod.recheck(world)?;
+            let judgement = self.policies.judge(world, &pod, question).await?;
+            assignment::recheck(world, &pod, question, &judgement, rules, assignment)?;
         }
-        let pod = decision.pod.recheck(&self.world)?;
-        let judgement = self.policies.judge(&self.world, &pod, question).await?;
-        assignment::recheck(
-            &self.world,
-            &pod,
-            question,
-            &judgement,
-            &self.assignment,
-            assignment,
-        )
+        Ok(())
     }
 
     /// Other metadata, from the allow-list, by a URL that is built here.
@@ -317,6 +312,21 @@ fn is_meant(selector: &Selector, assignment: &Assignment, held: &Held) -> bool {
     match (selector, assignment.whose()) {
         (Selector::ObjectId(id), Whose::Bound { .. }) => held.object_id() == Some(id),
         _ => true,
+    }
+}
+
+/// A token may have ended while others were got or policies thought.
+fn still_good<'a>(
+    mut tokens: impl Iterator<Item = &'a Arc<Held>>,
+    now: u64,
+) -> Result<(), Refusal> {
+    match tokens.all(|held| held.expires_on() > now) {
+        true => Ok(()),
+        false => Err(Refusal::Upstream(Failure::Unavailable {
+            description: "the token ended before it could be given; ask again".to_owned(),
+            retry_after: None,
+            throttled: false,
+        })),
     }
 }
 

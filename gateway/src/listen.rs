@@ -24,6 +24,7 @@ mod door;
 mod drive;
 mod handover;
 mod places;
+mod stall;
 
 pub use door::Door;
 pub(crate) use door::listen;

@@ -37,6 +37,7 @@ pub struct Metrics {
     cache_entries: Gauge<u64, AtomicU64>,
     plugin_calls: Family<PluginLabels, Counter>,
     source_errors: Counter,
+    abandoned: Counter,
     freshness: Arc<Freshness>,
     connections: Gauge<u64, AtomicU64>,
     connections_refused: Family<CategoryLabel, Counter>,
@@ -130,6 +131,7 @@ impl Default for Metrics {
             cache_entries: Gauge::default(),
             plugin_calls: Family::default(),
             source_errors: Counter::default(),
+            abandoned: Counter::default(),
             freshness: Arc::default(),
             connections: Gauge::default(),
             connections_refused: Family::default(),
@@ -183,6 +185,11 @@ impl Metrics {
             "source_errors",
             "Objects that could not be read",
             self.source_errors.clone(),
+        );
+        own.register(
+            "requests_abandoned",
+            "Requests whose pod hung up before the answer",
+            self.abandoned.clone(),
         );
         own.register_collector(Box::new(Arc::clone(&self.freshness)));
         own.register(
@@ -288,6 +295,11 @@ impl Metrics {
     /// An object could not be read.
     pub fn source_error(&self) {
         self.source_errors.inc();
+    }
+
+    /// A pod hung up before its answer.
+    pub fn abandoned(&self) {
+        self.abandoned.inc();
     }
 
     /// How old what the watches brought is.

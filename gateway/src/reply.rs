@@ -106,7 +106,7 @@ pub fn refusal(refusal: &Refusal, format: ErrorFormat) -> Reply {
     reply
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    if let Some(wait) = retry_after(refusal) {
+    if let Some(wait) = retry_after(refusal).map(|wait| wait.min(LONGEST_WAIT)) {
         let seconds =
             wait.as_secs().max(1) + u64::from(wait.subsec_nanos() > 0 && wait.as_secs() > 0);
         reply
@@ -132,6 +132,9 @@ pub fn host_refusal(refused: &Refusal, format: ErrorFormat) -> Reply {
     }
     reply
 }
+
+/// An authority or a plugin may ask for hours. The gateway itself asks again sooner, so its pods may as well.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// 400 and 403 are final to every SDK; 404, 410, 429 and 5xx are retried, and `Retry-After` is obeyed on 429
 /// and 503. The words of `error` are those of the service's own description.

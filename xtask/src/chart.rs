@@ -57,8 +57,16 @@ pub(crate) fn prove() -> Result<Option<Skip>> {
     let goldens = goldens(&helm)?;
     compare(&goldens)?;
     let refused = refuse(&helm)?;
-    println!("{} modes as they are to be, {refused} mistakes refused", goldens.len());
+    println!(
+        "{} modes as they are to be, {refused} mistakes refused",
+        goldens.len()
+    );
     Ok(None)
+}
+
+/// Builds helm where it is not there yet; says what is missing on a machine that cannot.
+pub(crate) fn lacks_helm() -> Result<Option<Skip>> {
+    Ok(helm::set_up()?.err())
 }
 
 /// What needs no helm.
@@ -68,17 +76,28 @@ fn derived() -> Result<Files> {
     for (name, text) in read_all(&root().join("api/crds"))? {
         files.insert(Path::new(CHART).join("crds").join(name), text);
     }
-    let read = |name: &str| fs::read_to_string(chart.join(name)).with_context(|| format!("reading {CHART}/{name}"));
-    let text = readme::text(&values::parse(&read("values.yaml")?)?, &read("values.schema.json")?)?;
+    let read = |name: &str| {
+        fs::read_to_string(chart.join(name)).with_context(|| format!("reading {CHART}/{name}"))
+    };
+    let text = readme::text(
+        &values::parse(&read("values.yaml")?)?,
+        &read("values.schema.json")?,
+    )?;
     files.insert(Path::new(CHART).join("README.md"), text);
     Ok(files)
 }
 
 fn goldens(helm: &Helm) -> Result<Files> {
     let values = read_all(&root().join(CASES).join("values"))?;
-    ensure!(!values.is_empty(), "{CASES}/values has no file: nothing would be proved");
+    ensure!(
+        !values.is_empty(),
+        "{CASES}/values has no file: nothing would be proved"
+    );
     let golden = |name: &String| {
-        let rendered = helm.template(&root().join(CHART), &root().join(CASES).join("values").join(name))?;
+        let rendered = helm.template(
+            &root().join(CHART),
+            &root().join(CASES).join("values").join(name),
+        )?;
         let text = rendered.map_err(|error| anyhow::anyhow!("{CASES}/values/{name}: {error}"))?;
         Ok((Path::new(CASES).join("golden").join(name), text))
     };
@@ -89,12 +108,22 @@ fn goldens(helm: &Helm) -> Result<Files> {
 fn refuse(helm: &Helm) -> Result<usize> {
     let folder = root().join(CASES).join("refused");
     let cases = read_all(&folder)?;
-    ensure!(!cases.is_empty(), "{CASES}/refused has no file: nothing would be proved");
+    ensure!(
+        !cases.is_empty(),
+        "{CASES}/refused has no file: nothing would be proved"
+    );
     for (name, text) in &cases {
-        let words = text.lines().next().and_then(|line| line.strip_prefix("# says: "));
-        let words = words.with_context(|| format!("{CASES}/refused/{name}: the first line is to be `# says: WORDS`"))?;
+        let words = text
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix("# says: "));
+        let words = words.with_context(|| {
+            format!("{CASES}/refused/{name}: the first line is to be `# says: WORDS`")
+        })?;
         match helm.template(&root().join(CHART), &folder.join(name))? {
-            Ok(_) => bail!("{CASES}/refused/{name}: the chart takes these values, and should say {words:?}"),
+            Ok(_) => bail!(
+                "{CASES}/refused/{name}: the chart takes these values, and should say {words:?}"
+            ),
             Err(error) => ensure!(
                 error.contains(words),
                 "{CASES}/refused/{name}: helm is to say {words:?}, and says: {error}"
@@ -106,14 +135,16 @@ fn refuse(helm: &Helm) -> Result<usize> {
 
 fn write(files: &Files) -> Result<()> {
     for stale in stale(files)? {
-        fs::remove_file(root().join(&stale)).with_context(|| format!("removing {}", stale.display()))?;
+        fs::remove_file(root().join(&stale))
+            .with_context(|| format!("removing {}", stale.display()))?;
         println!("removed {}", stale.display());
     }
     for (path, text) in files {
         if fs::read_to_string(root().join(path)).is_ok_and(|written| written == *text) {
             continue;
         }
-        fs::write(root().join(path), text).with_context(|| format!("writing {}", path.display()))?;
+        fs::write(root().join(path), text)
+            .with_context(|| format!("writing {}", path.display()))?;
         println!("{}", path.display());
     }
     Ok(())
@@ -121,12 +152,18 @@ fn write(files: &Files) -> Result<()> {
 
 fn compare(files: &Files) -> Result<()> {
     if let Some(stale) = stale(files)?.first() {
-        bail!("{} is made of nothing any more: run `cargo xtask chart`", stale.display());
+        bail!(
+            "{} is made of nothing any more: run `cargo xtask chart`",
+            stale.display()
+        );
     }
     for (path, text) in files {
         let written = fs::read_to_string(root().join(path)).unwrap_or_default();
         if let Some(difference) = difference(&written, text) {
-            bail!("{}: {difference}; look at it with `cargo xtask chart` and `git diff`", path.display());
+            bail!(
+                "{}: {difference}; look at it with `cargo xtask chart` and `git diff`",
+                path.display()
+            );
         }
     }
     Ok(())
@@ -135,12 +172,19 @@ fn compare(files: &Files) -> Result<()> {
 /// Files beside the made ones, in folders that have no others.
 fn stale(files: &Files) -> Result<Vec<PathBuf>> {
     let mut stale = Vec::new();
-    for folder in [Path::new(CHART).join("crds"), Path::new(CASES).join("golden")] {
+    for folder in [
+        Path::new(CHART).join("crds"),
+        Path::new(CASES).join("golden"),
+    ] {
         if !files.keys().any(|path| path.starts_with(&folder)) {
             continue;
         }
         let names = read_all(&root().join(&folder))?.into_keys();
-        stale.extend(names.map(|name| folder.join(name)).filter(|path| !files.contains_key(path)));
+        stale.extend(
+            names
+                .map(|name| folder.join(name))
+                .filter(|path| !files.contains_key(path)),
+        );
     }
     Ok(stale)
 }
@@ -153,8 +197,15 @@ fn difference(written: &str, made: &str) -> Option<String> {
     let mut lines = written.lines().zip(made.lines()).enumerate();
     let first = lines.find(|(_, (written, made))| written != made);
     Some(match first {
-        Some((at, (written, made))) => format!("line {} says {written:?}, and would now be {made:?}", at + 1),
-        None => format!("has {} lines, and would now have {}", written.lines().count(), made.lines().count()),
+        Some((at, (written, made))) => format!(
+            "line {} says {written:?}, and would now be {made:?}",
+            at + 1
+        ),
+        None => format!(
+            "has {} lines, and would now have {}",
+            written.lines().count(),
+            made.lines().count()
+        ),
     })
 }
 
@@ -166,8 +217,13 @@ fn read_all(folder: &Path) -> Result<BTreeMap<String, String>> {
     let entries = fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))?;
     let read = |entry: std::io::Result<fs::DirEntry>| {
         let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
         Ok((name, text))
     };
     entries.map(read).collect()
@@ -186,6 +242,9 @@ mod tests {
 
     #[test]
     fn a_text_that_only_goes_on_differs_by_its_length() {
-        assert_eq!(difference("a\n", "a\nb\n").unwrap(), "has 1 lines, and would now have 2");
+        assert_eq!(
+            difference("a\n", "a\nb\n").unwrap(),
+            "has 1 lines, and would now have 2"
+        );
     }
 }

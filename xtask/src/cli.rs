@@ -21,7 +21,7 @@ pub(crate) enum Task {
     Demo(Demo),
     /// Run every check and every test, step by step.
     Test(Test),
-    /// Install the real Azure SDK clients (Python, JavaScript, Java) that the tests drive.
+    /// Install the real Azure SDK clients (Python, JavaScript, Java, Go) that the tests drive.
     Clients,
     /// Write the custom resource definitions to api/crds.
     Crds(Crds),
@@ -124,7 +124,11 @@ pub(crate) enum Arch {
 impl Arch {
     /// This machine's.
     pub(crate) fn host() -> Self {
-        if cfg!(target_arch = "aarch64") { Self::Arm64 } else { Self::Amd64 }
+        if cfg!(target_arch = "aarch64") {
+            Self::Arm64
+        } else {
+            Self::Amd64
+        }
     }
 }
 

@@ -23,7 +23,7 @@ struct Client {
     install: fn(&Path) -> Result<()>,
 }
 
-const CLIENTS: [Client; 3] = [
+const CLIENTS: [Client; 4] = [
     Client {
         language: "python",
         tools: &[(
@@ -41,6 +41,11 @@ const CLIENTS: [Client; 3] = [
         language: "java",
         tools: &[("javac", &["-version"]), ("mvn", &["--version"])],
         install: java,
+    },
+    Client {
+        language: "go",
+        tools: &[("go", &["version"])],
+        install: go,
     },
 ];
 
@@ -105,20 +110,33 @@ impl Client {
     }
 }
 
-/// The files of one client, which has no folders in its folder.
-struct Sources(Vec<PathBuf>);
+/// The files of one client, by their place in its folder.
+struct Sources {
+    folder: PathBuf,
+    files: Vec<PathBuf>,
+}
 
 impl Sources {
     fn read(folder: &Path) -> Result<Self> {
-        let mut files: Vec<PathBuf> = fs::read_dir(folder)
-            .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
-            .with_context(|| format!("listing {}", folder.display()))?;
+        let mut files = Vec::new();
+        let mut folders = vec![folder.to_owned()];
+        while let Some(next) = folders.pop() {
+            let entries: Vec<PathBuf> = fs::read_dir(&next)
+                .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
+                .with_context(|| format!("listing {}", next.display()))?;
+            let (inner, own): (Vec<_>, Vec<_>) = entries.into_iter().partition(|one| one.is_dir());
+            folders.extend(inner);
+            files.extend(own);
+        }
         files.sort();
-        Ok(Self(files))
+        Ok(Self {
+            folder: folder.to_owned(),
+            files,
+        })
     }
 
     fn contents(&self) -> Vec<u8> {
-        self.0
+        self.files
             .iter()
             .flat_map(|file| fs::read(file).unwrap_or_default())
             .collect()
@@ -130,8 +148,10 @@ impl Sources {
             fs::remove_dir_all(home).with_context(|| format!("removing {}", home.display()))?;
         }
         fs::create_dir_all(home).with_context(|| format!("making {}", home.display()))?;
-        for file in &self.0 {
-            let copy = home.join(file.file_name().unwrap_or_default());
+        for file in &self.files {
+            let copy = home.join(file.strip_prefix(&self.folder)?);
+            fs::create_dir_all(copy.parent().unwrap_or(home))
+                .with_context(|| format!("making the folder of {}", copy.display()))?;
             fs::copy(file, &copy).with_context(|| format!("copying {}", file.display()))?;
         }
         Ok(())
@@ -175,6 +195,17 @@ fn java(home: &Path) -> Result<()> {
         "-d",
         "classes",
         "Client.java",
+    ]))
+}
+
+/// go.sum holds the hashes; the modules come from wherever Go's own settings say.
+fn go(home: &Path) -> Result<()> {
+    run(Command::new("go").current_dir(home).args([
+        "build",
+        "-trimpath",
+        "-o",
+        "bin/",
+        "./cmd/...",
     ]))
 }
 

@@ -116,7 +116,7 @@ mod tests {
     fn a_family_of_steps_answers_to_its_common_name() {
         assert_eq!(
             names(&["clients"]).unwrap(),
-            ["clients-python", "clients-js", "clients-java"]
+            ["clients-python", "clients-js", "clients-java", "clients-go"]
         );
     }
 

@@ -1,5 +1,6 @@
 //! The pure part: which of a pod's identities a request means.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use podgate_api::BINDING_LABEL;
@@ -55,7 +56,7 @@ pub fn select(
     if options.is_empty() {
         return Selection::Refused(nothing(index, pod, selector, &problems));
     }
-    options.sort_by_key(|option| (-option.weight, option.identity.object.clone()));
+    options.sort_by_key(|option| (Reverse(option.weight), option.identity.object.clone()));
     options.dedup_by(|a, b| a.identity == b.identity);
     let unnamed = *selector == Selector::Unspecified && options.len() > 1;
     match (unnamed, rules.default_identity) {

@@ -1,5 +1,6 @@
 //! Remembered decisions: who an address is and what may answer its question.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,8 +12,10 @@ use crate::imds::TokenQuestion;
 use crate::pod::ResolvedPod;
 use crate::world::World;
 
-/// 250 pods with a handful of audiences each, and room. When it is full it starts anew.
-const MAX_DECISIONS: usize = 8192;
+/// Questions of one address. Pods ask a handful; one that invents more forgets its own, and nobody else's.
+const PER_ADDRESS: usize = 64;
+/// Addresses. A node has 250 pods; when it is full it starts anew.
+const MAX_ADDRESSES: usize = 1024;
 
 /// The stages up to the token, done.
 #[derive(Debug)]
@@ -28,7 +31,7 @@ pub(super) struct Decision {
 /// never brought here.
 #[derive(Default)]
 pub struct Decisions {
-    decisions: DashMap<(IpAddr, TokenQuestion), Arc<Decision>>,
+    decisions: DashMap<IpAddr, HashMap<TokenQuestion, Arc<Decision>>>,
     /// The world's stamp that they are of. Older ones are dropped all together: they hold Secrets.
     stamp: AtomicU64,
 }
@@ -40,9 +43,10 @@ impl Decisions {
         peer: IpAddr,
         question: &TokenQuestion,
     ) -> Option<Arc<Decision>> {
-        let decision = self.decisions.get(&(peer, question.clone()))?;
+        let decisions = self.decisions.get(&peer)?;
+        let decision = decisions.get(question)?;
         let holds = decision.stamp == world.stamp();
-        holds.then(|| Arc::clone(&decision))
+        holds.then(|| Arc::clone(decision))
     }
 
     pub(super) fn remember(
@@ -52,12 +56,15 @@ impl Decisions {
         decision: Decision,
     ) -> Arc<Decision> {
         let outdated = self.stamp.swap(decision.stamp, Ordering::Relaxed) != decision.stamp;
-        if outdated || self.decisions.len() >= MAX_DECISIONS {
+        if outdated || self.decisions.len() >= MAX_ADDRESSES {
             self.decisions.clear();
         }
         let decision = Arc::new(decision);
-        let key = (peer, question.clone());
-        self.decisions.insert(key, Arc::clone(&decision));
+        let mut of_peer = self.decisions.entry(peer).or_default();
+        if of_peer.len() >= PER_ADDRESS {
+            of_peer.clear();
+        }
+        of_peer.insert(question.clone(), Arc::clone(&decision));
         decision
     }
 }

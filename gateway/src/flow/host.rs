@@ -8,7 +8,7 @@ use http::header::HOST;
 use podgate_azure::imds::Selector;
 use tokio::time::Instant;
 
-use super::{Flow, in_time, record};
+use super::{Flow, in_time, record, still_good};
 use crate::assignment::{Assignment, Whose};
 use crate::imds::{self, HostQuestion, Route};
 use crate::pod;
@@ -54,7 +54,7 @@ impl Flow {
                 (reply, Some(refusal))
             }
         };
-        self.conclude(&peer, &record, &reply, refusal.as_ref());
+        self.conclude(None, &peer, &record, &reply, refusal.as_ref());
         reply
     }
 
@@ -89,7 +89,9 @@ impl Flow {
         let (assignment, held) = self.first(&decision.pod, &token, candidates).await?;
         record.assignment(assignment);
         self.recheck(&decision, &token, assignment).await?;
-        let body = held.body(self.clock.now());
+        let now = self.clock.now();
+        still_good(std::iter::once(&held), now)?;
+        let body = held.body(now);
         Ok(reply::host_token(&body, &client_id(assignment)))
     }
 }

@@ -12,6 +12,9 @@ use crate::pod::ResolvedPod;
 use crate::refusal::Refusal;
 use crate::world::Pod;
 
+/// Bytes of a reason in the log.
+const LONGEST_REASON: usize = 2048;
+
 /// What is known about a request by the time it is answered.
 pub(super) struct Record {
     start: Instant,
@@ -21,6 +24,22 @@ pub(super) struct Record {
     identity: Option<Assignment>,
     /// The decision is one of before.
     repeated: bool,
+}
+
+/// The level is a part of a line's call site.
+macro_rules! grant {
+    ($level:ident, $record:ident, $peer:ident, $status:ident) => {
+        tracing::$level!(
+            peer = %$peer,
+            pod = $record.pod_name(),
+            path = $record.route.name(),
+            resource = $record.resource.as_ref().map(|resource| resource.as_str()),
+            identity = $record.identity(),
+            status = $status.as_u16(),
+            elapsed_us = $record.start.elapsed().as_micros(),
+            "served"
+        )
+    };
 }
 
 impl Record {
@@ -70,26 +89,19 @@ impl Record {
         }
     }
 
+    /// Whether it only repeats an earlier grant.
+    pub(super) fn is_repetition(&self) -> bool {
+        self.repeated
+    }
+
     /// The line of a grant.
     pub(super) fn granted(&self, peer: &dyn Display, status: StatusCode) {
-        macro_rules! line {
-            ($level:ident) => {
-                tracing::$level!(
-                    %peer,
-                    pod = self.pod_name(),
-                    path = self.route.name(),
-                    resource = self.resource.as_ref().map(|resource| resource.as_str()),
-                    identity = self.identity(),
-                    status = status.as_u16(),
-                    elapsed_us = self.start.elapsed().as_micros(),
-                    "served"
-                )
-            };
-        }
-        match self.repeated {
-            true => line!(debug),
-            false => line!(info),
-        }
+        grant!(info, self, peer, status);
+    }
+
+    /// The line of a grant like an earlier one. There may be thousands a second.
+    pub(super) fn repetition(&self, peer: &dyn Display, status: StatusCode) {
+        grant!(debug, self, peer, status);
     }
 
     /// The line of a refusal.
@@ -101,7 +113,8 @@ impl Record {
             resource = self.resource.as_ref().map(|resource| resource.as_str()),
             status = status.as_u16(),
             category = refusal.category(),
-            reason = %refusal,
+            // Not by `%`: what a tenant wrote may be a part of it, and quotes keep that on its line.
+            reason = bounded(refusal.to_string()),
             elapsed_us = self.start.elapsed().as_micros(),
             "refused"
         );
@@ -118,5 +131,35 @@ impl Record {
                 Whose::Bound { identity, .. } => identity.object.to_string(),
                 Whose::Node(_) => "(the node's own)".to_owned(),
             })
+    }
+}
+
+/// A refusal that names many objects says enough before its end.
+fn bounded(mut text: String) -> String {
+    if text.len() > LONGEST_REASON {
+        text.truncate(text.floor_char_boundary(LONGEST_REASON));
+        text.push('…');
+    }
+    text
+}
+
+/// A request on its way. Dropped before it is answered, it counts as abandoned.
+pub(super) struct Unanswered<'a>(Option<&'a Metrics>);
+
+impl<'a> Unanswered<'a> {
+    pub(super) fn new(metrics: &'a Metrics) -> Self {
+        Self(Some(metrics))
+    }
+
+    pub(super) fn answered(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if let Some(metrics) = self.0 {
+            metrics.abandoned();
+        }
     }
 }

@@ -13,12 +13,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::stall::Stall;
 use crate::reply::Reply;
 
 /// Fields of a request's head. SDKs send about ten.
 const MAX_HEADERS: usize = 50;
 /// Bytes of a request's head. SDKs send about 500.
 const MAX_HEAD: usize = 16 * 1024;
+/// A client that takes nothing of its answer for so long is none.
+const STALL: Duration = Duration::from_secs(10);
 
 /// Serves a connection to its end. Once `close` resolves it is closed: at once if it is idle, else after the answer
 /// that is under way, which says so.
@@ -38,7 +41,7 @@ where
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD)
         .half_close(false)
-        .serve_connection(TokioIo::new(io), service);
+        .serve_connection(TokioIo::new(Stall::new(io, STALL)), service);
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => return ended,

@@ -44,7 +44,7 @@ impl Places {
         let mut inside = self.inside.lock();
         let of_peer = inside.peers.get(&ip).copied().unwrap_or_default();
         let full = inside.total >= self.total;
-        if full || of_peer >= self.per_peer {
+        if full || of_peer >= self.share(inside.total) {
             let reason = if full { "total" } else { "per_peer" };
             self.metrics.connection_refused(reason);
             return None;
@@ -56,6 +56,15 @@ impl Places {
             places: self.clone(),
             ip,
         })
+    }
+
+    /// What one address may have. With half of the places taken it is a quarter, so that a few addresses cannot
+    /// take the rest as well.
+    fn share(&self, taken: usize) -> usize {
+        match taken * 2 >= self.total {
+            true => (self.per_peer / 4).max(1),
+            false => self.per_peer,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use podgate_azure::cloud::{Authority, AuthorityHosts};
 use thiserror::Error;
 
 use super::ObjectRef;
-use super::object::hash;
+use super::object::{hash, is_name};
 
 /// Auxiliary tenants that one identity may name, as the old gateway's library allowed.
 const MAX_AUXILIARY_TENANTS: usize = 3;
@@ -221,6 +221,11 @@ fn secret(
     let namespace = reference
         .and_then(|reference| optional(&reference.namespace))
         .unwrap_or(&object.namespace);
+    if !is_name(name) || !is_name(namespace) {
+        return Err(
+            "spec.clientPassword: name or namespace is no name that a Secret can have".into(),
+        );
+    }
     if namespace != object.namespace && !rules.foreign_secrets {
         return Err(format!(
             "spec.clientPassword.namespace: {namespace} is not the identity's own namespace; move the \

@@ -273,7 +273,7 @@ impl From<AzureIdentityBinding> for Binding {
     fn from(binding: AzureIdentityBinding) -> Self {
         Self {
             object: ObjectRef::of(&binding.metadata),
-            identity: binding.spec.azure_identity,
+            identity: name_or_none(binding.spec.azure_identity),
             selector: binding.spec.selector,
             weight: binding.spec.weight,
         }
@@ -341,6 +341,23 @@ impl From<core::Secret> for Object {
         );
         Self::Secret(object, SecretData::new(data))
     }
+}
+
+/// The name of an object that a field refers to. Such a field may hold anything: what is no name is no object's, and
+/// must not reach logs and answers as it is.
+fn name_or_none(text: String) -> String {
+    match is_name(&text) {
+        true => text,
+        false => "(not a name)".to_owned(),
+    }
+}
+
+/// Whether an object can have this name: a DNS subdomain (RFC 1123), as Kubernetes asks of nearly all.
+pub(super) fn is_name(text: &str) -> bool {
+    let plain = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.')
+    };
+    !text.is_empty() && text.len() <= 253 && text.bytes().all(plain)
 }
 
 /// Versions never leave the process, so the standard hasher with its fixed keys will do.

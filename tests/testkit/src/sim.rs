@@ -1,6 +1,7 @@
-//! azure-sim: IMDS and Entra ID on loopback, stricter than the real ones.
+//! azure-sim: IMDS, Entra ID and ARM on loopback, stricter than the real ones.
 
 mod admin;
+mod arm;
 mod body;
 mod certificate;
 mod config;
@@ -23,6 +24,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
+use arm::Arm;
+pub use arm::{ArmBucket, ArmLimit, ArmSettings, Compute, HandChange, StateChange, SystemIdentity};
 pub use certificate::{Certificate, CertificateError};
 pub use config::{
     Application, ConfigError, Limits, ManagedIdentity, Resources, SimConfig, TrustedIssuer,
@@ -61,7 +64,7 @@ pub struct AzureSim {
     listeners: Vec<JoinHandle<()>>,
 }
 
-/// Everything both services share.
+/// Everything the services share.
 pub(crate) struct World {
     pub(crate) directory: Directory,
     pub(crate) faults: Faults,
@@ -70,11 +73,16 @@ pub(crate) struct World {
     pub(crate) mint: Mint,
     pub(crate) throttle: Throttle,
     pub(crate) replays: Replays,
+    pub(crate) arm: Arm,
     pub(crate) imds: SocketAddr,
     /// With a trailing slash.
     pub(crate) entra_url: String,
     /// What `Host` may say at Entra; the first one is in [`entra_url`](Self::entra_url). Never empty.
     pub(crate) entra_hosts: Vec<String>,
+    /// With a trailing slash.
+    pub(crate) arm_url: String,
+    /// What `Host` may say at ARM, likewise.
+    pub(crate) arm_hosts: Vec<String>,
     pub(crate) ca_pem: String,
 }
 
@@ -98,26 +106,32 @@ pub enum SimError {
 }
 
 impl AzureSim {
-    /// Starts listening. When this returns, both services answer.
+    /// Starts listening. When this returns, all services answer.
     ///
     /// # Errors
-    /// When an address cannot be bound, or a name in `entra_names` is not a DNS name.
+    /// When an address cannot be bound, or a name in `entra_names` or `arm_names` is not a DNS name.
     pub async fn start(config: SimConfig) -> Result<Self, SimError> {
         let imds = listen("imds", config.imds_listen).await?;
         let entra = listen("entra", config.entra_listen).await?;
-        let at = (local(&imds, "imds")?, local(&entra, "entra")?);
-        let tls = tls::endpoint(at.1.ip(), &config.entra_names)?;
+        let arm = listen("arm", config.arm_listen).await?;
+        let at = At {
+            imds: local(&imds, "imds")?,
+            entra: local(&entra, "entra")?,
+            arm: local(&arm, "arm")?,
+        };
+        let tls = tls::endpoint(at.entra.ip(), &at.names(&config))?;
         let world = Arc::new(World::new(config, at, tls.ca_pem));
-        let acceptor = TlsAcceptor::from(tls.server);
-        let listeners = vec![
-            tokio::spawn(serve::run(imds, None, Target::Imds, world.clone())),
-            tokio::spawn(serve::run(
-                entra,
-                Some(acceptor),
-                Target::Entra,
-                world.clone(),
-            )),
+        arm::tell_imds(&world);
+        let tls = Some(TlsAcceptor::from(tls.server));
+        let services = [
+            (imds, None, Target::Imds),
+            (entra, tls.clone(), Target::Entra),
+            (arm, tls, Target::Arm),
         ];
+        let serve = |(listener, tls, target)| {
+            tokio::spawn(serve::run(listener, tls, target, world.clone()))
+        };
+        let listeners = services.into_iter().map(serve).collect();
         Ok(Self { world, listeners })
     }
 
@@ -136,7 +150,65 @@ impl AzureSim {
         self.world.entra_url.clone()
     }
 
-    /// The certificate to trust for [`entra_url`](Self::entra_url).
+    /// ARM, with a trailing slash: `https://localhost:PORT/`.
+    pub fn arm_url(&self) -> String {
+        self.world.arm_url.clone()
+    }
+
+    /// The virtual machines and scale sets, as they are now.
+    pub fn computes(&self) -> Vec<Compute> {
+        self.world.arm.computes()
+    }
+
+    /// One of them.
+    pub fn compute(&self, id: &str) -> Option<Compute> {
+        self.world.arm.compute(id)
+    }
+
+    /// Adds a virtual machine or scale set; one with the same id is replaced. Returns whether the id is one.
+    pub fn add_compute(&self, compute: &Compute) -> bool {
+        let added = self.world.arm.add_compute(compute);
+        arm::tell_imds(&self.world);
+        added
+    }
+
+    /// Deletes one. Returns whether it was there.
+    pub fn remove_compute(&self, id: &str) -> bool {
+        let removed = self.world.arm.remove_compute(id);
+        arm::tell_imds(&self.world);
+        removed
+    }
+
+    /// Creates a user-assigned identity, which is then there to be assigned.
+    pub fn add_arm_identity(&self, identity: ManagedIdentity) {
+        self.world.arm.add_identity(identity);
+        arm::tell_imds(&self.world);
+    }
+
+    /// Deletes one; where it is assigned it stays, without its ids. Returns whether it was there.
+    pub fn remove_arm_identity(&self, resource_id: &str) -> bool {
+        let removed = self.world.arm.remove_identity(resource_id);
+        arm::tell_imds(&self.world);
+        removed
+    }
+
+    /// Somebody adds and removes identities by hand. Returns whether the virtual machine or scale set is there.
+    pub fn change_by_hand(&self, change: &HandChange) -> bool {
+        arm::change_by_hand(&self.world, change)
+    }
+
+    /// Somebody else's operation. Returns whether the virtual machine or scale set is there.
+    pub fn set_compute_state(&self, change: &StateChange) -> bool {
+        arm::set_state(&self.world, change)
+    }
+
+    /// How long changes take that begin from now on. Zero: they are done when they are answered.
+    pub fn set_operation_time(&self, time: std::time::Duration) {
+        let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.world.arm.set_operation_ms(milliseconds);
+    }
+
+    /// The certificate to trust for [`entra_url`](Self::entra_url) and [`arm_url`](Self::arm_url).
     pub fn ca_pem(&self) -> &str {
         &self.world.ca_pem
     }
@@ -233,9 +305,10 @@ impl Drop for AzureSim {
 }
 
 impl World {
-    fn new(config: SimConfig, (imds, entra): (SocketAddr, SocketAddr), ca_pem: String) -> Self {
-        let entra_hosts = hosts(entra, &config.entra_names);
+    fn new(config: SimConfig, at: At, ca_pem: String) -> Self {
+        let entra_hosts = hosts(at.entra, &config.entra_names);
         let entra_url = format!("https://{}/", entra_hosts[0]);
+        let arm_hosts = hosts(at.arm, &config.arm_names);
         Self {
             limits: VmLimits::new(config.limits),
             mint: Mint::new(entra_url.clone(), config.token_lifetime),
@@ -243,10 +316,13 @@ impl World {
             replays: Replays::default(),
             faults: Faults::default(),
             record: Record::default(),
+            arm: Arm::new(config.arm.clone()),
             directory: Directory::new(config),
-            imds,
+            imds: at.imds,
             entra_url,
             entra_hosts,
+            arm_url: format!("https://{}/", arm_hosts[0]),
+            arm_hosts,
             ca_pem,
         }
     }
@@ -254,20 +330,42 @@ impl World {
     /// Where everything is, for people and programs.
     fn addresses(&self) -> serde_json::Value {
         let imds = format!("http://{}", self.imds);
-        json!({"imds": imds, "admin": format!("{imds}/admin"), "entra": self.entra_url})
+        json!({
+            "imds": imds,
+            "admin": format!("{imds}/admin"),
+            "entra": self.entra_url,
+            "arm": self.arm_url,
+        })
     }
 }
 
-/// Names of the https endpoint: `localhost` while it listens there, then what the configuration adds, then the address.
-fn hosts(entra: SocketAddr, names: &[String]) -> Vec<String> {
-    let port = entra.port();
-    let localhost = (entra.ip().is_loopback() || entra.ip().is_unspecified())
-        .then(|| format!("localhost:{port}"));
+/// Where the services listen.
+#[derive(Clone, Copy)]
+struct At {
+    imds: SocketAddr,
+    entra: SocketAddr,
+    arm: SocketAddr,
+}
+
+impl At {
+    /// What the one certificate of both https services is for, beside Entra's address.
+    fn names(self, config: &SimConfig) -> Vec<String> {
+        let arm = (self.arm.ip() != self.entra.ip()).then(|| self.arm.ip().to_string());
+        let named = config.entra_names.iter().chain(&config.arm_names).cloned();
+        named.chain(arm).collect()
+    }
+}
+
+/// Names of an https endpoint: `localhost` while it listens there, then what the configuration adds, then the address.
+fn hosts(at: SocketAddr, names: &[String]) -> Vec<String> {
+    let port = at.port();
+    let localhost =
+        (at.ip().is_loopback() || at.ip().is_unspecified()).then(|| format!("localhost:{port}"));
     let named = names.iter().map(|name| format!("{name}:{port}"));
     localhost
         .into_iter()
         .chain(named)
-        .chain([entra.to_string()])
+        .chain([at.to_string()])
         .collect()
 }
 

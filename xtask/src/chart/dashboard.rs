@@ -17,16 +17,25 @@ const ENDINGS: [&str; 4] = ["_total", "_bucket", "_sum", "_count"];
 /// # Errors
 /// One is not, or there is none at all.
 pub(super) fn check(chart: &Path, sources: &Path) -> Result<()> {
-    let text = fs::read_to_string(chart.join(DASHBOARD)).with_context(|| format!("reading {DASHBOARD}"))?;
+    let text = fs::read_to_string(chart.join(DASHBOARD))
+        .with_context(|| format!("reading {DASHBOARD}"))?;
     serde_json::from_str::<serde_json::Value>(&text).context(DASHBOARD)?;
     let mut code = String::new();
     read(sources, &mut code)?;
     let series = series(&text);
-    ensure!(!series.is_empty(), "{DASHBOARD} asks for no series: nothing would be proved");
+    ensure!(
+        !series.is_empty(),
+        "{DASHBOARD} asks for no series: nothing would be proved"
+    );
     for name in series {
-        let bare = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
+        let bare = ENDINGS
+            .iter()
+            .find_map(|ending| name.strip_suffix(ending))
+            .unwrap_or(name);
         ensure!(
-            [name, bare].iter().any(|name| code.contains(&format!("\"{name}\""))),
+            [name, bare]
+                .iter()
+                .any(|name| code.contains(&format!("\"{name}\""))),
             "{DASHBOARD} asks for a series {name}, which the gateway does not register"
         );
     }
@@ -36,7 +45,9 @@ pub(super) fn check(chart: &Path, sources: &Path) -> Result<()> {
 /// The names without their prefixes.
 fn series(text: &str) -> BTreeSet<&str> {
     let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
-    words.filter_map(|word| PREFIXES.iter().find_map(|prefix| word.strip_prefix(prefix))).collect()
+    words
+        .filter_map(|word| PREFIXES.iter().find_map(|prefix| word.strip_prefix(prefix)))
+        .collect()
 }
 
 fn read(folder: &Path, code: &mut String) -> Result<()> {
@@ -57,7 +68,11 @@ mod tests {
 
     #[test]
     fn series_are_found_in_expressions() {
-        let found = series(r#"sum(rate(podgate_refusals_total{a="b"}[1m])) / aadpodidentity_x_count"#);
-        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["refusals_total", "x_count"]);
+        let found =
+            series(r#"sum(rate(podgate_refusals_total{a="b"}[1m])) / aadpodidentity_x_count"#);
+        assert_eq!(
+            found.into_iter().collect::<Vec<_>>(),
+            ["refusals_total", "x_count"]
+        );
     }
 }

@@ -28,12 +28,20 @@ pub(crate) fn set_up() -> Result<Result<Helm, Skip>> {
         return Ok(Ok(Helm(program)));
     }
     if probe("go", &["version"]).is_none() {
-        let why = format!("the chart's checks need helm {VERSION}; install it, or Go 1.24 or later to build it");
+        let why = format!(
+            "the chart's checks need helm {VERSION}; install it, or Go 1.24 or later to build it"
+        );
         return Ok(Err(Skip::Missing(why)));
     }
-    println!("building helm {VERSION} (once, three minutes on two cores) into {}", own.display());
+    println!(
+        "building helm {VERSION} (once, three minutes on two cores) into {}",
+        own.display()
+    );
     run(&mut build(&own)).context("building helm")?;
-    ensure!(is_right(&own), "helm was built, but says it is not {VERSION}");
+    ensure!(
+        is_right(&own),
+        "helm was built, but says it is not {VERSION}"
+    );
     Ok(Ok(Helm(own)))
 }
 
@@ -43,7 +51,11 @@ fn is_right(program: &Path) -> bool {
 
 fn build(into: &Path) -> Command {
     let set = |name: &str, value: &str| format!("-X {MODULE}/{name}={value}");
-    let flags = ["-s -w".to_owned(), set("internal/version.version", VERSION), set("internal/version.metadata", "")];
+    let flags = [
+        "-s -w".to_owned(),
+        set("internal/version.version", VERSION),
+        set("internal/version.metadata", ""),
+    ];
     let mut go = Command::new("go");
     go.current_dir(root().join("tests/chart/helm"))
         .env("GOFLAGS", "-mod=readonly -modcacherw -buildvcs=false")
@@ -57,17 +69,30 @@ fn build(into: &Path) -> Command {
 impl Helm {
     /// The chart has no mistake that helm itself can see.
     pub(crate) fn lint(&self, chart: &Path) -> Result<()> {
-        run(self.command().args(["lint", "--strict", "--quiet", "--kube-version", KUBERNETES]).arg(chart))
+        run(self
+            .command()
+            .args(["lint", "--strict", "--quiet", "--kube-version", KUBERNETES])
+            .arg(chart))
     }
 
     /// What the chart becomes with a file of values, or what helm says against it.
     pub(crate) fn template(&self, chart: &Path, values: &Path) -> Result<Result<String, String>> {
         let mut helm = self.command();
-        helm.args(["template", NAME, "--namespace", NAME, "--kube-version", KUBERNETES, "--values"])
-            .arg(values)
-            .arg(chart)
-            .stdin(Stdio::null());
-        let output = helm.output().with_context(|| format!("starting `{}`", line(&helm)))?;
+        helm.args([
+            "template",
+            NAME,
+            "--namespace",
+            NAME,
+            "--kube-version",
+            KUBERNETES,
+            "--values",
+        ])
+        .arg(values)
+        .arg(chart)
+        .stdin(Stdio::null());
+        let output = helm
+            .output()
+            .with_context(|| format!("starting `{}`", line(&helm)))?;
         let said = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Ok(match output.status.success() {
             true => Ok(said(output.stdout)),
@@ -78,7 +103,9 @@ impl Helm {
     /// Nothing of the user's settings changes what it says.
     fn command(&self) -> Command {
         let mut helm = Command::new(&self.0);
-        helm.current_dir(root()).env("HELM_PLUGINS", "/nonexistent").env_remove("HELM_NAMESPACE");
+        helm.current_dir(root())
+            .env("HELM_PLUGINS", "/nonexistent")
+            .env_remove("HELM_NAMESPACE");
         helm
     }
 }

@@ -18,11 +18,17 @@ pub(super) fn text(values: &[Value], schema: &str) -> Result<String> {
     let rows: Vec<String> = values.iter().map(row).collect();
     let mut retired = Vec::new();
     collect(&schema, "", &mut retired);
-    Ok(WORDS.replace(VALUES, &rows.join("\n")).replace(RETIRED, &retired.join("\n")))
+    Ok(WORDS
+        .replace(VALUES, &rows.join("\n"))
+        .replace(RETIRED, &retired.join("\n")))
 }
 
 fn row(value: &Value) -> String {
-    let Value { path, default, description } = value;
+    let Value {
+        path,
+        default,
+        description,
+    } = value;
     format!("| `{path}` | `{}` | {} |", cell(default), cell(description))
 }
 
@@ -34,9 +40,16 @@ fn cell(text: &str) -> String {
 fn collect(schema: &Json, path: &str, rows: &mut Vec<String>) {
     let properties = schema.get("properties").and_then(Json::as_object);
     for (key, below) in properties.into_iter().flatten() {
-        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        let path = if path.is_empty() {
+            key.clone()
+        } else {
+            format!("{path}.{key}")
+        };
         if below.get("deprecated").is_some() {
-            let why = below.get("description").and_then(Json::as_str).unwrap_or_default();
+            let why = below
+                .get("description")
+                .and_then(Json::as_str)
+                .unwrap_or_default();
             rows.push(format!("| `{path}` | {} |", cell(why)));
         }
         collect(below, &path, rows);
@@ -49,7 +62,11 @@ mod tests {
 
     #[test]
     fn values_and_retired_ones_are_in_the_text_and_no_mark_is_left() {
-        let value = Value { path: "a.b".into(), default: "1".into(), description: "this | that".into() };
+        let value = Value {
+            path: "a.b".into(),
+            default: "1".into(),
+            description: "this | that".into(),
+        };
         let schema = r#"{"properties":{"a":{"properties":{"old":{"deprecated":true,"description":"Gone."}}}}}"#;
         let text = text(&[value], schema).unwrap();
         assert!(text.contains("| `a.b` | `1` | this \\| that |"), "{text}");

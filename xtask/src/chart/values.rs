@@ -38,19 +38,33 @@ pub(super) fn parse(file: &str) -> Result<Vec<Value>> {
         path.retain(|(indent, _)| *indent < line.indent);
         let (key, rest) = line.text.split_once(':').unwrap_or((line.text, ""));
         path.push((line.indent, key));
-        let below = 1 + lines[at + 1..].iter().take_while(|next| next.indent > line.indent).count();
-        let name = path.iter().map(|(_, key)| *key).collect::<Vec<_>>().join(".");
+        let below = 1 + lines[at + 1..]
+            .iter()
+            .take_while(|next| next.indent > line.indent)
+            .count();
+        let name = path
+            .iter()
+            .map(|(_, key)| *key)
+            .collect::<Vec<_>>()
+            .join(".");
         match &line.description {
             Some(description) => {
                 let default = match rest.trim() {
                     "" => compact(&lines[at + 1..at + below]),
                     scalar => scalar.to_owned(),
                 };
-                values.push(Value { path: name, default, description: description.clone() });
+                values.push(Value {
+                    path: name,
+                    default,
+                    description: description.clone(),
+                });
                 at += below;
             }
             None => {
-                ensure!(below > 1, "values.yaml: {name} has no description; write `{MARK}…` above it");
+                ensure!(
+                    below > 1,
+                    "values.yaml: {name} has no description; write `{MARK}…` above it"
+                );
                 at += 1;
             }
         }
@@ -73,7 +87,11 @@ fn lines(file: &str) -> Vec<Line<'_>> {
                 }
             }
             (None, None) if text.is_empty() || text.starts_with('#') => description = None,
-            (None, None) => lines.push(Line { indent, text, description: description.take() }),
+            (None, None) => lines.push(Line {
+                indent,
+                text,
+                description: description.take(),
+            }),
         }
     }
     lines
@@ -88,15 +106,26 @@ fn compact(lines: &[Line<'_>]) -> String {
     let mut parts = Vec::new();
     let mut at = 0;
     while let Some(line) = lines.get(at) {
-        let below = 1 + lines[at + 1..].iter().take_while(|next| next.indent > line.indent).count();
+        let below = 1 + lines[at + 1..]
+            .iter()
+            .take_while(|next| next.indent > line.indent)
+            .count();
         let text = line.text.trim_start_matches("- ");
         let nested = compact(&lines[at + 1..at + below]);
-        let part = if nested.is_empty() { text.to_owned() } else { format!("{text} {nested}") };
+        let part = if nested.is_empty() {
+            text.to_owned()
+        } else {
+            format!("{text} {nested}")
+        };
         parts.push(if is_list { format!("{{{part}}}") } else { part });
         at += below;
     }
     let inside = parts.join(", ");
-    if is_list { format!("[{inside}]") } else { format!("{{{inside}}}") }
+    if is_list {
+        format!("[{inside}]")
+    } else {
+        format!("{{{inside}}}")
+    }
 }
 
 #[cfg(test)]
@@ -132,7 +161,11 @@ group:
             values,
             [
                 of("first", "\"\"", "The first, on two lines."),
-                of("group.second", "{requests: {cpu: 1, memory: 2Mi}}", "The second."),
+                of(
+                    "group.second",
+                    "{requests: {cpu: 1, memory: 2Mi}}",
+                    "The second."
+                ),
                 of("group.third", "[{operator: Exists}]", "The third."),
             ]
         );
@@ -141,6 +174,9 @@ group:
     #[test]
     fn a_value_without_a_description_is_refused_by_name() {
         let error = parse("group:\n  # About nothing.\n\n  key: 1\n").unwrap_err();
-        assert!(error.to_string().contains("group.key has no description"), "{error}");
+        assert!(
+            error.to_string().contains("group.key has no description"),
+            "{error}"
+        );
     }
 }

@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use super::{Skip, deny, packages, readme};
 use crate::process::{build_with_tests, cargo, output, probe, run};
 use crate::workspace::{GUESTS, NATIVE, PLUGINS, WORKSPACES, root};
-use crate::{clients, cluster, crds, demo, netns, plugins};
+use crate::{chart, clients, cluster, crds, demo, netns, plugins};
 
 /// One step: its name is what `--only` takes.
 pub(super) struct Step {
@@ -31,7 +31,7 @@ impl Step {
     }
 }
 
-pub(super) const STEPS: [Step; 19] = [
+pub(super) const STEPS: [Step; 22] = [
     Step::new("fmt", "formatting of the three workspaces", fmt),
     Step::new(
         "readme",
@@ -70,6 +70,11 @@ pub(super) const STEPS: [Step; 19] = [
         ran(crds::prove())
     }),
     Step::new(
+        "chart",
+        "what the helm chart becomes, and what it refuses",
+        chart::prove,
+    ),
+    Step::new(
         "clients-python",
         "the real azure-identity of Python",
         || client("python"),
@@ -82,11 +87,21 @@ pub(super) const STEPS: [Step; 19] = [
     Step::new("clients-java", "the real azure-identity of Java", || {
         client("java")
     }),
+    Step::new(
+        "clients-go",
+        "the real armcompute of Go, against azure-sim",
+        go_client,
+    ),
     Step::new("cluster", "the test control plane", control_plane),
     Step::new(
         "cluster-source",
         "the gateway and a real API server, with the rights of docs/rbac.md",
         cluster_source,
+    ),
+    Step::new(
+        "chart-server",
+        "the helm chart in a real API server",
+        chart_server,
     ),
     Step::new(
         "intercept",
@@ -194,6 +209,26 @@ fn cluster_source() -> Result<Option<Skip>> {
     ])))
 }
 
+/// Each test has an API server of its own, a third of a gigabyte.
+fn chart_server() -> Result<Option<Skip>> {
+    if let Some(missing) = cluster::build()? {
+        return Ok(Some(missing));
+    }
+    if let Some(missing) = chart::lacks_helm()? {
+        return Ok(Some(missing));
+    }
+    ran(run(cargo(root()).args([
+        "test",
+        "--locked",
+        "--workspace",
+        "--test",
+        "chart",
+        "--",
+        "--ignored",
+        "--test-threads=2",
+    ])))
+}
+
 /// The tests run the crate's example as a process, which `cargo test --test` alone does not build.
 fn intercept() -> Result<Option<Skip>> {
     if probe("id", &["-u"]).as_deref() != Some("0") {
@@ -241,6 +276,24 @@ fn client(language: &str) -> Result<Option<Skip>> {
         "tests/e2e/tests/clients.rs has no test in a module `{language}`: nothing would be proved"
     );
     ran(run(client_tests().arg(&tests)))
+}
+
+/// Go's SDK takes no address for IMDS: its program for tokens belongs into network namespaces, and here it is the
+/// client of ARM that proves azure-sim.
+fn go_client() -> Result<Option<Skip>> {
+    if let Some(missing) = clients::set_up("go")? {
+        return Ok(Some(missing));
+    }
+    let arguments = [
+        "test",
+        "--locked",
+        "--workspace",
+        "--test",
+        "arm_go",
+        "--",
+        "--ignored",
+    ];
+    ran(run(cargo(root()).args(arguments)))
 }
 
 fn client_tests() -> std::process::Command {

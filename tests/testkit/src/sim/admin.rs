@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::World;
+use super::arm::{self, Compute, HandChange, StateChange};
 use super::config::{Application, ManagedIdentity};
 use super::faults::Fault;
 use super::reply::Reply;
@@ -60,6 +61,40 @@ pub(crate) fn answer(world: &World, visit: &Visit) -> Reply {
                 .mint
                 .set_lifetime(std::time::Duration::from_secs(lifetime.seconds));
         }),
+        (_, path) if path.starts_with("/admin/arm/") => of_arm(world, visit),
+        (method, path) => wrong(
+            StatusCode::NOT_FOUND,
+            &format!("the admin API has no {method} {path}"),
+        ),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Milliseconds {
+    ms: u64,
+}
+
+fn of_arm(world: &World, visit: &Visit) -> Reply {
+    match (visit.head.method.clone(), visit.path()) {
+        (Method::GET, "/admin/arm/computes") => shown(&world.arm.computes()),
+        (Method::PUT, "/admin/arm/computes") => taken(visit, |all: Vec<Compute>| {
+            world.arm.set_computes(&all);
+            arm::tell_imds(world);
+        }),
+        (Method::PUT, "/admin/arm/identities") => taken(visit, |all: Vec<ManagedIdentity>| {
+            world.arm.set_identities(all);
+            arm::tell_imds(world);
+        }),
+        (Method::POST, "/admin/arm/change") => found(visit, |change: HandChange| {
+            arm::change_by_hand(world, &change)
+        }),
+        (Method::POST, "/admin/arm/state") => {
+            found(visit, |change: StateChange| arm::set_state(world, &change))
+        }
+        (Method::PUT, "/admin/arm/operation-time") => taken(visit, |time: Milliseconds| {
+            world.arm.set_operation_ms(time.ms);
+        }),
         (method, path) => wrong(
             StatusCode::NOT_FOUND,
             &format!("the admin API has no {method} {path}"),
@@ -86,6 +121,21 @@ fn done(act: impl FnOnce()) -> Reply {
 fn taken<T: DeserializeOwned>(visit: &Visit, take: impl FnOnce(T)) -> Reply {
     match serde_json::from_slice(&visit.body) {
         Ok(value) => done(|| take(value)),
+        Err(why) => wrong(
+            StatusCode::BAD_REQUEST,
+            &format!("the body is not what {} takes: {why}", visit.path()),
+        ),
+    }
+}
+
+/// For what must be there to be changed.
+fn found<T: DeserializeOwned>(visit: &Visit, take: impl FnOnce(T) -> bool) -> Reply {
+    match serde_json::from_slice(&visit.body).map(take) {
+        Ok(true) => Reply::raw(StatusCode::NO_CONTENT, ""),
+        Ok(false) => wrong(
+            StatusCode::NOT_FOUND,
+            "there is no such virtual machine or scale set",
+        ),
         Err(why) => wrong(
             StatusCode::BAD_REQUEST,
             &format!("the body is not what {} takes: {why}", visit.path()),

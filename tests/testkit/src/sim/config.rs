@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::arm::ArmSettings;
 use super::certificate::Certificate;
 
 /// The tenant of the managed identities unless told otherwise.
@@ -21,8 +22,12 @@ pub struct SimConfig {
     pub imds_listen: SocketAddr,
     /// Where Entra listens (https). Port 0 takes a free one.
     pub entra_listen: SocketAddr,
+    /// Where ARM listens (https). Port 0 takes a free one.
+    pub arm_listen: SocketAddr,
     /// More names than `localhost` and the listen address for Entra's certificate and `Host` check.
     pub entra_names: Vec<String>,
+    /// The same for ARM.
+    pub arm_names: Vec<String>,
     /// The tenant of the managed identities; also what `/metadata/identity/info` answers.
     pub tenant: String,
     /// Tenants that exist although no application is registered in them.
@@ -40,6 +45,8 @@ pub struct SimConfig {
     pub managed_identities: Vec<ManagedIdentity>,
     /// The service principals Entra knows.
     pub applications: Vec<Application>,
+    /// The virtual machines and scale sets, and how ARM behaves.
+    pub arm: ArmSettings,
 }
 
 impl Default for SimConfig {
@@ -48,7 +55,9 @@ impl Default for SimConfig {
         Self {
             imds_listen: loopback,
             entra_listen: loopback,
+            arm_listen: loopback,
             entra_names: Vec::new(),
+            arm_names: Vec::new(),
             tenant: DEFAULT_TENANT.into(),
             tenants: Vec::new(),
             token_lifetime: DEFAULT_TOKEN_LIFETIME,
@@ -57,6 +66,7 @@ impl Default for SimConfig {
             resources: Resources::Any,
             managed_identities: Vec::new(),
             applications: Vec::new(),
+            arm: ArmSettings::default(),
         }
     }
 }

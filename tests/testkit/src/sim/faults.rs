@@ -8,9 +8,9 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::reply::{Outcome, Reply};
-use super::{entra, imds};
+use super::{arm, entra, imds};
 
-/// Which of the two services.
+/// Which of the services.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, Hash)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
@@ -18,6 +18,8 @@ pub enum Target {
     Imds,
     /// The token endpoints of Entra ID.
     Entra,
+    /// Azure Resource Manager.
+    Arm,
 }
 
 /// One scripted fault. Faults are tried in the order they were added; the first that matches is used.
@@ -34,9 +36,13 @@ pub struct Fault {
     /// Only requests that name this client id (ASCII case-insensitive).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// Only requests for this resource (v2 scopes without `/.default`).
+    /// Only requests for this resource (v2 scopes without `/.default`). At ARM: the id of a virtual machine or
+    /// scale set, as the request spells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
+    /// Only requests of this method: `GET` or `PATCH` of a resource, `POLL` of an operation. ARM's only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
     /// What happens.
     pub kind: FaultKind,
     /// How often.
@@ -51,6 +57,7 @@ impl Fault {
             target,
             client_id: None,
             resource: None,
+            method: None,
             kind,
             times: Times::Forever,
         }
@@ -70,6 +77,13 @@ impl Fault {
         self
     }
 
+    /// Only for requests of this method: `GET`, `PATCH` or `POLL`, at ARM.
+    #[must_use]
+    pub fn for_method(mut self, method: impl Into<String>) -> Self {
+        self.method = Some(method.into());
+        self
+    }
+
     /// Only the next matching request.
     #[must_use]
     pub fn once(self) -> Self {
@@ -83,8 +97,12 @@ impl Fault {
         self
     }
 
-    fn matches(&self, ask: &Ask<'_>) -> bool {
+    fn matches(&self, ask: &Ask<'_>, method: Option<&str>) -> bool {
         self.target == ask.target
+            && self
+                .method
+                .as_deref()
+                .is_none_or(|wanted| method == Some(wanted))
             && self.client_id.as_deref().is_none_or(|wanted| {
                 ask.client_id
                     .is_some_and(|id| id.eq_ignore_ascii_case(wanted))
@@ -136,6 +154,21 @@ pub enum FaultKind {
     Aadsts {
         /// The number after `AADSTS`.
         code: u32,
+    },
+    /// ARM takes the change, and its operation fails with this error after it has made so many of the adds.
+    OperationFails {
+        /// `FailedIdentityOperation`, `InternalExecutionError`, …
+        code: String,
+        /// ARM's sentence.
+        message: String,
+        /// How many of the adds are made; none of the removes is.
+        #[serde(default)]
+        adds: usize,
+    },
+    /// ARM takes the change, and names this URL to follow it.
+    PollUrl {
+        /// The URL.
+        url: String,
     },
     /// IMDS is being upgraded: 410 for this many milliseconds from the moment the fault is added. Ignores `times`.
     Down {
@@ -230,10 +263,22 @@ impl Faults {
 
     /// What this request meets, which is thereby used once: every matching delay, and the first matching other fault.
     pub(crate) fn meet(&self, ask: &Ask<'_>) -> Met {
+        self.meet_as(ask, None)
+    }
+
+    /// The same for a request of ARM's, whose faults may name a method.
+    pub(crate) fn meet_method(&self, ask: &Ask<'_>, method: &str) -> Met {
+        self.meet_as(ask, Some(method))
+    }
+
+    fn meet_as(&self, ask: &Ask<'_>, method: Option<&str>) -> Met {
         let mut script = self.0.lock();
         script.retain(|one| !one.spent());
         let mut met = Met::default();
-        for one in script.iter_mut().filter(|one| one.fault.matches(ask)) {
+        for one in script
+            .iter_mut()
+            .filter(|one| one.fault.matches(ask, method))
+        {
             match &one.fault.kind {
                 FaultKind::Latency { ms } => {
                     met.delay += Duration::from_millis(*ms);
@@ -254,7 +299,39 @@ pub(crate) struct Met {
     kind: Option<FaultKind>,
 }
 
+/// What a scripted fault does to a change that is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ArmEffect {
+    OperationFails {
+        code: String,
+        message: String,
+        adds: usize,
+    },
+    PollUrl {
+        url: String,
+    },
+}
+
 impl Met {
+    /// Takes out what does not replace the answer but what follows it.
+    pub(crate) fn take_arm(&mut self) -> Option<ArmEffect> {
+        let effect = match self.kind.clone()? {
+            FaultKind::OperationFails {
+                code,
+                message,
+                adds,
+            } => ArmEffect::OperationFails {
+                code,
+                message,
+                adds,
+            },
+            FaultKind::PollUrl { url } => ArmEffect::PollUrl { url },
+            _ => return None,
+        };
+        self.kind = None;
+        Some(effect)
+    }
+
     /// Whether the script has anything for the request.
     pub(crate) fn is_fault(&self) -> bool {
         self.kind.is_some() || !self.delay.is_zero()
@@ -289,7 +366,10 @@ async fn perform(kind: FaultKind, target: Target, right: impl FnOnce() -> Reply)
         FaultKind::Huge { bytes } => Outcome::Huge(bytes),
         FaultKind::Truncated => right().halved().into(),
         FaultKind::Cut => Outcome::Cut(right()),
-        FaultKind::Latency { .. } => right().into(),
+        // The effects of ARM's were taken out before; elsewhere they mean nothing.
+        FaultKind::Latency { .. }
+        | FaultKind::OperationFails { .. }
+        | FaultKind::PollUrl { .. } => right().into(),
     }
 }
 
@@ -302,8 +382,11 @@ fn status(target: Target, code: u16, body: Option<String>, retry_after: Option<S
     let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let reply = match body {
         Some(body) => Reply::raw(status, body).header(CONTENT_TYPE, JSON),
-        None if target == Target::Imds => imds::documented(status),
-        None => entra::errors::documented(status),
+        None => match target {
+            Target::Imds => imds::documented(status),
+            Target::Entra => entra::errors::documented(status),
+            Target::Arm => arm::documented(status),
+        },
     };
     match retry_after.and_then(|value| HeaderValue::from_str(&value).ok()) {
         Some(value) => reply.header(RETRY_AFTER, value),

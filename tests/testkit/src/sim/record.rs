@@ -39,6 +39,12 @@ pub struct Call {
     /// document, scheduled events.
     #[serde(default)]
     pub forbidden: bool,
+    /// The body of a PATCH.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<serde_json::Value>,
+    /// What the call cost at ARM: each bucket it took a token from, and how many that one has left.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub charges: Vec<String>,
     /// The other end.
     pub peer: SocketAddr,
 }

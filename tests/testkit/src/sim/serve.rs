@@ -23,9 +23,9 @@ use super::faults::Target;
 use super::line::{Line, ResetFlag};
 use super::record::now_ms;
 use super::reply::{Outcome, Reply};
-use super::{Call, World, admin, entra, imds};
+use super::{Call, World, admin, arm, entra, imds};
 
-/// No request to either service is longer; a hostile one must not fill the memory of a test run.
+/// No request to any service is longer; a hostile one must not fill the memory of a test run.
 const MAX_BODY: usize = 256 * 1024;
 
 /// A client that has not sent its head by then never will.
@@ -67,6 +67,8 @@ impl Visit {
             refusal: None,
             faulted: false,
             forbidden: false,
+            body: None,
+            charges: Vec::new(),
             peer: self.peer,
         }
     }
@@ -79,7 +81,7 @@ struct Ends {
     reset: ResetFlag,
 }
 
-/// Serves one of the two services until the task is aborted; its connections end with it.
+/// Serves one of the services until the task is aborted; its connections end with it.
 pub(crate) async fn run(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
@@ -150,6 +152,7 @@ async fn handle(
         Target::Imds if admin::is_for(&visit) => admin::answer(&world, &visit).into(),
         Target::Imds => imds::answer(&world, &visit).await,
         Target::Entra => entra::answer(&world, &visit).await,
+        Target::Arm => arm::answer(&world, &visit).await,
     };
     deliver(outcome, &ends.reset)
 }

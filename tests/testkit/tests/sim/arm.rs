@@ -1,6 +1,7 @@
 //! ARM: who is let in, what is understood, what is refused, what it costs, and what comes of it.
 
 mod changes;
+mod effects;
 mod requests;
 
 use std::net::SocketAddr;

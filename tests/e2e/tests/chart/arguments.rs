@@ -1,0 +1,82 @@
+//! The gateway takes the arguments that the chart gives it, in every mode.
+
+use std::fs;
+
+use clap::Parser;
+use podgate_gateway::config::Config;
+use serde_json::Value;
+
+use crate::helm::{modes, repository};
+
+/// Of the gateway's container, as the kubelet would pass them.
+fn arguments(golden: &str) -> Vec<String> {
+    let documents = golden
+        .split("\n---")
+        .filter(|text| text.contains("\nkind: DaemonSet\n"));
+    let set: Value = documents
+        .map(|text| serde_saphyr::from_str(text).unwrap())
+        .next()
+        .unwrap();
+    let containers = set["spec"]["template"]["spec"]["containers"]
+        .as_array()
+        .unwrap();
+    let gateway = containers
+        .iter()
+        .find(|container| container["name"] == "gateway")
+        .unwrap();
+    let words = gateway["args"].as_array().unwrap().iter();
+    words
+        .map(|word| word.as_str().unwrap().replace("$(NODE_NAME)", "node-1"))
+        .collect()
+}
+
+fn config(mode: &str) -> Config {
+    let golden = fs::read_to_string(repository("tests/chart/golden").join(mode)).unwrap();
+    let words = ["podgate-gateway".to_owned()]
+        .into_iter()
+        .chain(arguments(&golden));
+    Config::try_parse_from(words).unwrap_or_else(|error| panic!("{mode}: {error}"))
+}
+
+#[test]
+fn the_gateway_takes_what_the_chart_gives_it_and_none_of_it_is_without_effect() {
+    for mode in modes() {
+        let config = config(mode.file_name().unwrap().to_str().unwrap());
+        assert_eq!(config.retired.given(), []);
+        assert_eq!(config.node.unwrap().as_str(), "node-1");
+        // A bare emptyDir is everybody's: the cache is a folder inside of one.
+        assert_eq!(
+            config
+                .code_cache
+                .unwrap()
+                .parent()
+                .unwrap()
+                .to_str()
+                .unwrap(),
+            "/var/cache/podgate"
+        );
+    }
+}
+
+#[test]
+fn the_old_charts_values_give_the_old_charts_gateway() {
+    let config = config("old-chart-set.yaml");
+    assert_eq!(
+        (config.http_probe_port, config.prometheus_port),
+        (8086, Some(9090))
+    );
+    assert_eq!(
+        (
+            config.retry_attempts_for_created,
+            config.retry_attempts_for_assigned
+        ),
+        (Some(3), Some(1))
+    );
+    assert_eq!(config.find_identity_retry_interval, 2);
+    assert!(
+        config.block_instance_metadata
+            && !config.metadata_header_required
+            && config.force_namespaced
+    );
+    assert!(!self::config("old-chart.yaml").force_namespaced);
+}

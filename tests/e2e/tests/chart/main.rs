@@ -1,0 +1,9 @@
+//! The helm chart: its roles are those of the documents, and a real API server takes what it makes.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod arguments;
+mod flux;
+mod guard;
+mod helm;
+mod roles;
+mod server;

@@ -1,0 +1,74 @@
+//! What somebody else does: changes by hand, deletions, other people's operations.
+
+use serde::{Deserialize, Serialize};
+
+use super::operation::tell_imds;
+use super::state::Arm;
+use crate::sim::World;
+
+/// Identities that somebody adds and removes by hand, at once and without an operation.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct HandChange {
+    /// The virtual machine or scale set.
+    pub compute: String,
+    /// Resource ids of user-assigned identities; they need not exist.
+    #[serde(default)]
+    pub add: Vec<String>,
+    /// Likewise.
+    #[serde(default)]
+    pub remove: Vec<String>,
+}
+
+/// A provisioning state that somebody else's operation brings about.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct StateChange {
+    /// The virtual machine or scale set.
+    pub compute: String,
+    /// `Deleting`: changes are refused. `Updating`: they are a conflict until `Succeeded` or `Failed` follows.
+    pub state: String,
+}
+
+/// Whose operation it is that has no name of ours.
+const FOREIGN: &str = "somebody else's";
+
+impl Arm {
+    fn change_by_hand(&self, change: &HandChange) -> bool {
+        let mut state = self.lock();
+        let Some(resource) = state.resources.get_mut(&change.compute.to_lowercase()) else {
+            return false;
+        };
+        resource
+            .assigned
+            .extend(change.add.iter().map(|id| (id.to_lowercase(), id.clone())));
+        change.remove.iter().for_each(|id| {
+            resource.assigned.remove(&id.to_lowercase());
+        });
+        resource.version += 1;
+        true
+    }
+
+    fn set_state(&self, change: &StateChange) -> bool {
+        let mut state = self.lock();
+        let Some(resource) = state.resources.get_mut(&change.compute.to_lowercase()) else {
+            return false;
+        };
+        resource.state.clone_from(&change.state);
+        resource.running = (change.state == "Updating").then(|| FOREIGN.to_owned());
+        resource.version += 1;
+        true
+    }
+}
+
+/// Returns whether the virtual machine or scale set is there.
+pub(crate) fn change(world: &World, change: &HandChange) -> bool {
+    let there = world.arm.change_by_hand(change);
+    tell_imds(world);
+    there
+}
+
+/// Likewise.
+pub(crate) fn set_state(world: &World, change: &StateChange) -> bool {
+    world.arm.set_state(change)
+}

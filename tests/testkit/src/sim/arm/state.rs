@@ -1,0 +1,241 @@
+//! What exists, and what is under way.
+
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+use parking_lot::{Mutex, MutexGuard};
+
+use super::auth::Caller;
+use super::buckets::{Buckets, Charge};
+use super::document;
+use super::errors::Refusal;
+use super::operation::Operation;
+use super::route::{ComputeRef, Request, Route};
+use super::settings::{ArmSettings, Compute, SystemIdentity};
+use crate::ManagedIdentity;
+use crate::sim::reply::Reply;
+
+/// The whole of ARM.
+pub(crate) struct Arm {
+    pub(super) settings: ArmSettings,
+    pub(super) state: Mutex<State>,
+}
+
+pub(super) struct State {
+    /// By id in lower case.
+    pub(super) resources: BTreeMap<String, Resource>,
+    /// The user-assigned identities that exist, likewise.
+    pub(super) identities: BTreeMap<String, ManagedIdentity>,
+    /// By name.
+    pub(super) operations: BTreeMap<String, Operation>,
+    pub(super) buckets: Buckets,
+    pub(super) operation_ms: u64,
+}
+
+/// A virtual machine or scale set.
+#[derive(Clone)]
+pub(super) struct Resource {
+    pub(super) id: ComputeRef,
+    pub(super) location: String,
+    pub(super) system: Option<SystemIdentity>,
+    /// By id in lower case; the value as it was spelt when it came.
+    pub(super) assigned: BTreeMap<String, String>,
+    pub(super) state: String,
+    /// Counts every change.
+    pub(super) version: u64,
+    /// The operation that is under way.
+    pub(super) running: Option<String>,
+}
+
+impl Resource {
+    /// `None` where the id is none.
+    fn new(compute: &Compute) -> Option<Self> {
+        let assigned = compute
+            .identities
+            .iter()
+            .map(|id| (id.to_lowercase(), id.clone()));
+        Some(Self {
+            id: ComputeRef::parse(&compute.id)?,
+            location: compute.location.clone(),
+            system: compute.system_assigned.clone(),
+            assigned: assigned.collect(),
+            state: compute.state.clone(),
+            version: 1,
+            running: None,
+        })
+    }
+
+    pub(super) fn etag(&self) -> String {
+        format!("\"{}\"", self.version)
+    }
+
+    fn shown(&self) -> Compute {
+        Compute {
+            id: self.id.path.clone(),
+            location: self.location.clone(),
+            system_assigned: self.system.clone(),
+            identities: self.assigned.values().cloned().collect(),
+            state: self.state.clone(),
+        }
+    }
+}
+
+impl Arm {
+    pub(crate) fn new(settings: ArmSettings) -> Self {
+        let state = State {
+            resources: BTreeMap::new(),
+            identities: BTreeMap::new(),
+            operations: BTreeMap::new(),
+            buckets: Buckets::new(&settings),
+            operation_ms: settings.operation_ms,
+        };
+        let arm = Self {
+            state: Mutex::new(state),
+            settings,
+        };
+        arm.set_computes(&arm.settings.computes);
+        arm.set_identities(arm.settings.identities.clone());
+        arm
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Replaces all virtual machines and scale sets; those with an id that is none are left out.
+    pub(crate) fn set_computes(&self, computes: &[Compute]) {
+        let resources = computes.iter().filter_map(Resource::new);
+        self.lock().resources = resources.map(|one| (one.id.key(), one)).collect();
+    }
+
+    pub(crate) fn add_compute(&self, compute: &Compute) -> bool {
+        let Some(resource) = Resource::new(compute) else {
+            return false;
+        };
+        self.lock().resources.insert(resource.id.key(), resource);
+        true
+    }
+
+    pub(crate) fn remove_compute(&self, id: &str) -> bool {
+        self.lock().resources.remove(&id.to_lowercase()).is_some()
+    }
+
+    pub(crate) fn computes(&self) -> Vec<Compute> {
+        self.lock()
+            .resources
+            .values()
+            .map(Resource::shown)
+            .collect()
+    }
+
+    pub(crate) fn compute(&self, id: &str) -> Option<Compute> {
+        self.lock()
+            .resources
+            .get(&id.to_lowercase())
+            .map(Resource::shown)
+    }
+
+    pub(crate) fn set_identities(&self, identities: Vec<ManagedIdentity>) {
+        let by_id = identities
+            .into_iter()
+            .map(|one| (one.resource_id.to_lowercase(), one));
+        self.lock().identities = by_id.collect();
+    }
+
+    pub(crate) fn add_identity(&self, identity: ManagedIdentity) {
+        self.lock()
+            .identities
+            .insert(identity.resource_id.to_lowercase(), identity);
+    }
+
+    pub(crate) fn remove_identity(&self, id: &str) -> bool {
+        self.lock().identities.remove(&id.to_lowercase()).is_some()
+    }
+
+    pub(crate) fn set_operation_ms(&self, milliseconds: u64) {
+        self.lock().operation_ms = milliseconds;
+    }
+
+    pub(super) fn takes_audience(&self, audience: &str) -> bool {
+        let bare = |text: &str| text.trim_end_matches('/').to_owned();
+        self.settings
+            .audiences
+            .iter()
+            .any(|one| bare(one) == bare(audience))
+    }
+
+    pub(super) fn charge(
+        &self,
+        request: &Request,
+        caller: &Caller,
+    ) -> Result<Vec<Charge>, Refusal> {
+        let mut state = self.lock();
+        let operates_on = match &request.route {
+            Route::Operation { name, .. } => state.operations.get(name).map(|one| one.on.clone()),
+            Route::Compute(_) => None,
+        };
+        state.buckets.charge(request, caller, operates_on)
+    }
+
+    /// The answer to a GET.
+    pub(super) fn show(
+        &self,
+        tenant: &crate::sim::World,
+        id: &ComputeRef,
+        request: &Request,
+    ) -> Result<Reply, Refusal> {
+        let state = self.lock();
+        let body = document::of(tenant, &state, state.find(id)?, request);
+        Ok(Reply::json(StatusCode::OK, &body))
+    }
+
+    /// The identities that the node of this simulation's IMDS has, `None` where IMDS has its own list.
+    pub(super) fn of_imds_node(&self) -> Option<Vec<ManagedIdentity>> {
+        let node = self.settings.nodes.get(self.settings.imds_node.as_ref()?)?;
+        let state = self.lock();
+        let Some(resource) = state.resources.get(&node.to_lowercase()) else {
+            return Some(Vec::new());
+        };
+        let system = resource.system.iter().map(|one| ManagedIdentity {
+            client_id: one.client_id.clone(),
+            object_id: one.object_id.clone(),
+            resource_id: String::new(),
+        });
+        let assigned = resource
+            .assigned
+            .keys()
+            .filter_map(|id| state.identities.get(id).cloned());
+        Some(system.chain(assigned).collect())
+    }
+}
+
+impl State {
+    /// What is not there is said as ARM says it: the subscription, then the group, then the resource.
+    pub(super) fn find(&self, id: &ComputeRef) -> Result<&Resource, Refusal> {
+        if let Some(resource) = self.resources.get(&id.key()) {
+            return Ok(resource);
+        }
+        let same = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
+        let mut there = self
+            .resources
+            .values()
+            .filter(|one| same(&one.id.subscription, &id.subscription))
+            .peekable();
+        if there.peek().is_none() {
+            let message = format!("The subscription '{}' could not be found.", id.subscription);
+            return Err(Refusal::not_found("SubscriptionNotFound", message));
+        }
+        if !there.any(|one| same(&one.id.group, &id.group)) {
+            let message = format!("Resource group '{}' could not be found.", id.group);
+            return Err(Refusal::not_found("ResourceGroupNotFound", message));
+        }
+        Err(Refusal::not_found(
+            "ResourceNotFound",
+            format!(
+                "The Resource '{id}' under resource group '{}' was not found. For more details please go to \
+                 https://aka.ms/ARMResourceNotFoundFix",
+                id.group
+            ),
+        ))
+    }
+}
