@@ -23,9 +23,17 @@ struct Client {
     install: fn(&Path) -> Result<()>,
 }
 
-const CLIENTS: [Client; 4] = [
+const CLIENTS: [Client; 5] = [
     Client {
         language: "python",
+        tools: &[(
+            "python3",
+            &["-c", "import ensurepip, sys, venv; print(sys.version)"],
+        )],
+        install: python,
+    },
+    Client {
+        language: "az",
         tools: &[(
             "python3",
             &["-c", "import ensurepip, sys, venv; print(sys.version)"],

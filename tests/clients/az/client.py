@@ -37,7 +37,7 @@ class Az:
 def token(az, arguments):
     """The cloud is the one of the variables: its login host and its resource manager."""
     login, manager = os.environ["PODGATE_TEST_LOGIN"], os.environ["PODGATE_TEST_RESOURCE_MANAGER"]
-    az("cloud", "register", "--name", "sim", "--endpoint-active-directory", login, "--endpoint-resource-manager", manager,
+    az("cloud", "register", "--name", "sim", "--skip-endpoint-discovery", "--endpoint-active-directory", login, "--endpoint-resource-manager", manager,
        "--endpoint-active-directory-resource-id", "https://management.azure.com/")
     az("cloud", "set", "--name", "sim")
     chosen = [("--client-id", arguments.client_id), ("--object-id", arguments.object_id),

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use podgate_testkit::netns::{METADATA, NETWORK, Namespace, Node, PodNetwork};
-use podgate_testkit::{Answer, AzureSim, Call, Client, ControlPlane, SimConfig};
+use podgate_testkit::{Answer, AzureSim, Call, Client, ControlPlane, SimConfig, Target};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -162,11 +162,12 @@ impl NodeStage {
         self.block_on(pod.object.delete(&self.kube))
     }
 
-    /// The calls that came from a pod past the gateway.
+    /// The calls to the metadata service that came from a pod past the gateway.
     pub fn leaks(&self) -> Vec<Call> {
         let from_pod =
             |call: &Call| matches!(call.peer.ip(), IpAddr::V4(ip) if ip.octets()[..3] == PODS);
-        self.sim.calls().into_iter().filter(from_pod).collect()
+        let calls = self.sim.calls_to(Target::Imds).into_iter();
+        calls.filter(from_pod).collect()
     }
 
     /// Waits until `condition` holds, and says how long that took.
@@ -232,6 +233,7 @@ fn directory() -> Result<SimConfig> {
     Ok(SimConfig {
         imds_listen: SocketAddr::new(METADATA.into(), 80),
         entra_listen: SocketAddr::new(NETWORK.into(), 0),
+        arm_listen: SocketAddr::new(NETWORK.into(), 0),
         ..demo::directory()?
     })
 }

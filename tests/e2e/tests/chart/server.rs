@@ -293,3 +293,30 @@ async fn the_notes_name_the_mistakes_that_are_in_the_cluster() {
         assert!(told.contains(words), "{words}: {told}");
     }
 }
+
+#[tokio::test]
+#[ignore = "needs helm and the test control plane: cargo xtask test --only chart"]
+async fn the_notes_name_the_old_charts_values_that_do_nothing() {
+    let plane = ControlPlane::start().await.unwrap();
+    let values = [
+        "--create-namespace",
+        "--values",
+        "tests/chart/values/old-chart-set.yaml",
+    ];
+    let told = helm(
+        &plane,
+        &[&["install", RELEASE, "charts/podgate"], &values[..]].concat(),
+    );
+    println!("{told}");
+    for words in [
+        "! image.repository=mirror.example.com/oss/azure/aad-pod-identity",
+        "! nmi.ipTableUpdateTimeIntervalInSeconds",
+        "! nmi.micNamespace",
+        "! nmi.enableConntrackDeletion",
+        "! rbac.pspEnabled",
+        "! installCRDs",
+        "nothing of that was found.",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+}

@@ -26,7 +26,7 @@ pub(crate) async fn an_outage_of_entra_is_waited_out(sdk: Sdk) {
 async fn recovers(sdk: Sdk, target: Target, fault: FaultKind, status: u16) {
     let (selector, client_id) = match target {
         Target::Imds => ("web", demo::WEB),
-        Target::Entra => ("worker", demo::WORKER),
+        _ => ("worker", demo::WORKER),
     };
     let stage = managed(selector).await;
     stage.sim.fail(Fault::new(target, fault).once());

@@ -38,9 +38,29 @@ pub(crate) use operation::tell_imds;
 pub use settings::{ArmBucket, ArmLimit, ArmSettings, Compute, SystemIdentity};
 pub(crate) use state::Arm;
 
+/// What a client that signs in lists first (Subscriptions - List).
+const SUBSCRIPTIONS: &str = "/subscriptions";
+
+/// None: the identities of pods have no role on any here.
+fn subscriptions(world: &World, visit: &Visit) -> Result<Reply, Refusal> {
+    route::own_host(world, visit)?;
+    auth::check(world, visit)?;
+    Ok(Reply::json(
+        StatusCode::OK,
+        &serde_json::json!({"value": []}),
+    ))
+}
+
 /// Answers, and records.
 pub(crate) async fn answer(world: &Arc<World>, visit: &Visit) -> Outcome {
     let ticket = world.record.begin(visit.call(Target::Arm));
+    if visit.path() == SUBSCRIPTIONS {
+        let outcome = subscriptions(world, visit)
+            .unwrap_or_else(Refusal::into_reply)
+            .into();
+        world.record.finish(ticket, &outcome);
+        return outcome;
+    }
     let outcome = match admit(world, visit, ticket) {
         Ok(admitted) => admitted.answer(world, visit, ticket).await,
         Err(refusal) => refusal.into_reply().into(),

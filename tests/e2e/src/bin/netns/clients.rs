@@ -14,7 +14,7 @@ use crate::Promise;
 use crate::scene::Scene;
 use crate::tokens::resource;
 
-pub(crate) const PROMISES: [Promise; 6] = [
+pub(crate) const PROMISES: [Promise; 7] = [
     ("curl gets a token", curl),
     ("the Python SDK gets each kind of token", |scene| {
         sdk(scene, "python")
@@ -28,6 +28,7 @@ pub(crate) const PROMISES: [Promise; 6] = [
     ("the Go SDK gets each kind of token", |scene| {
         sdk(scene, "go")
     }),
+    ("az login --identity works and gets a token", az),
     ("the Rust SDK gets each kind of token", |scene| {
         sdk(scene, "rust")
     }),
@@ -69,7 +70,7 @@ fn sdk(scene: &mut Scene, language: &str) -> Result<Outcome> {
             &["--client-id", client_id],
             client_id,
         )?);
-        let refused = ask(&client, &pod, &["--client-id", ARCHIVE])?;
+        let refused = ask(scene, &client, &pod, &["--client-id", ARCHIVE])?;
         ensure!(
             refused["ok"] == false,
             "another's identity was given: {refused}"
@@ -77,6 +78,14 @@ fn sdk(scene: &mut Scene, language: &str) -> Result<Outcome> {
         scene.stage.delete(pod)?;
     }
     Ok([("slowest ms", slowest)].into())
+}
+
+/// The CLI signs in to ARM, whose tokens are a managed identity's of the tenant.
+fn az(scene: &mut Scene) -> Result<Outcome> {
+    let pod = scene.bound_pod("az", "web")?;
+    let took = token(scene, &client("az")?, &pod, &["--client-id", WEB], WEB)?;
+    scene.stage.delete(pod)?;
+    Ok([("ms", took)].into())
 }
 
 /// Asserts that the SDK gets the token of this identity; milliseconds of the call.
@@ -87,7 +96,7 @@ fn token(
     flags: &[&str],
     client_id: &str,
 ) -> Result<f64> {
-    let answer = ask(client, pod, flags)?;
+    let answer = ask(scene, client, pod, flags)?;
     ensure!(answer["ok"] == true, "{answer}");
     let token = answer["token"].as_str().context("token")?;
     ensure!(
@@ -98,14 +107,20 @@ fn token(
 }
 
 /// Without the variables by which an SDK would look elsewhere than at the fixed address.
-fn ask(client: &Path, pod: &RunningPod, flags: &[&str]) -> Result<Value> {
+fn ask(scene: &Scene, client: &Path, pod: &RunningPod, flags: &[&str]) -> Result<Value> {
     let start = Instant::now();
     let mut command: Command = pod.network.namespace.command("env");
-    command.args([
-        "-i",
-        "HOME=/nonexistent",
-        "PATH=/usr/local/bin:/usr/bin:/bin",
-    ]);
+    command.args(["-i", "HOME=/tmp", "PATH=/usr/local/bin:/usr/bin:/bin"]);
+    let stage = &scene.stage;
+    command.arg(format!("PODGATE_TEST_LOGIN={}", stage.sim.entra_url()));
+    command.arg(format!(
+        "PODGATE_TEST_RESOURCE_MANAGER={}",
+        stage.sim.arm_url()
+    ));
+    command.arg(format!(
+        "REQUESTS_CA_BUNDLE={}",
+        stage.file("ca.pem").display()
+    ));
     if let Some(java) = std::env::var_os("JAVA_HOME") {
         command.arg(format!("JAVA_HOME={}", java.to_string_lossy()));
     }
