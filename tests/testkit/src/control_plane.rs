@@ -14,13 +14,15 @@ use kube::api::{Api, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::wait::{await_condition, conditions};
 use kube::{Client, ResourceExt};
-use tempfile::TempDir;
 
 use crate::free_port;
 
+mod controllers;
+mod folder;
 mod keeper;
 mod pki;
 
+use folder::Folder;
 use keeper::{Keeper, Program};
 use pki::Authority;
 
@@ -31,11 +33,12 @@ const APISERVER: &str = "kube-apiserver";
 
 /// A running control plane. It ends with this object.
 pub struct ControlPlane {
-    folder: TempDir,
+    // Before the folder: the programs write into it until they end.
+    keeper: Arc<Keeper>,
+    folder: Folder,
     address: IpAddr,
     port: u16,
     authority: Authority,
-    keeper: Arc<Keeper>,
 }
 
 impl ControlPlane {
@@ -53,18 +56,16 @@ impl ControlPlane {
     /// As for [`start`](Self::start).
     pub async fn listening(address: IpAddr) -> Result<Self> {
         let bin = programs()?;
-        let folder = tempfile::Builder::new()
-            .prefix("podgate-control-plane-")
-            .tempdir()?;
+        let folder = Folder::new()?;
         let authority = Authority::new()?;
         authority.write_server(folder.path(), address)?;
         let keeper = Arc::new(Keeper::start());
         let plane = Self {
+            keeper,
             folder,
             address,
             port: free_port(),
             authority,
-            keeper,
         };
         let (client, peer) = (free_port(), free_port());
         plane.keeper.run(plane.etcd(&bin, client, peer))?;
@@ -140,11 +141,12 @@ impl ControlPlane {
     /// # Errors
     /// A name that no certificate can hold.
     pub fn kubeconfig_for(&self, user: &str, group: &str) -> Result<String> {
-        let server = format!(
-            "https://{}",
-            std::net::SocketAddr::new(self.address, self.port)
-        );
-        self.authority.kubeconfig(&server, user, group)
+        self.authority.kubeconfig(&self.server(), user, Some(group))
+    }
+
+    fn server(&self) -> String {
+        let address = std::net::SocketAddr::new(self.address, self.port);
+        format!("https://{address}")
     }
 
     fn write_kubeconfig(&self, name: &str, text: &str) -> Result<()> {
@@ -163,20 +165,19 @@ impl ControlPlane {
     async fn ready(&self) -> Result<()> {
         let client = self.client().await?;
         let start = Instant::now();
-        loop {
-            let asked = http::Request::get("/readyz").body(Vec::new())?;
-            let answer =
-                tokio::time::timeout(Duration::from_secs(5), client.request_text(asked)).await;
-            if matches!(answer, Ok(Ok(_))) {
-                return Ok(());
-            }
-            ensure!(
-                start.elapsed() < START,
-                "the API server does not get ready: {}",
-                self.logs()
-            );
+        while !answers(&client).await? {
+            self.starting(start)
+                .with_context(|| format!("the API server does not get ready: {}", self.logs()))?;
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        Ok(())
+    }
+
+    /// There is still hope that it gets ready.
+    fn starting(&self, since: Instant) -> Result<()> {
+        ensure!(since.elapsed() < START, "not within {START:?}");
+        self.keeper.check(ETCD)?;
+        self.keeper.check(APISERVER)
     }
 
     fn logs(&self) -> String {
@@ -237,6 +238,12 @@ impl ControlPlane {
     pub fn thaw(&self) -> Result<()> {
         self.keeper.signal(APISERVER, "CONT")
     }
+}
+
+async fn answers(client: &Client) -> Result<bool> {
+    let asked = http::Request::get("/readyz").body(Vec::new())?;
+    let answer = tokio::time::timeout(Duration::from_secs(5), client.request_text(asked)).await;
+    Ok(matches!(answer, Ok(Ok(_))))
 }
 
 /// A client by a kubeconfig's text.

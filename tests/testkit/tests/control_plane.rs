@@ -4,9 +4,11 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Secret};
 use kube::api::{Api, ListParams, ObjectMeta, PostParams};
 use podgate_testkit::{ControlPlane, client_of};
+use serde_json::{Value, json};
 
 fn config_map(name: &str) -> ConfigMap {
     ConfigMap {
@@ -54,6 +56,69 @@ async fn an_outage_loses_nothing() {
 
 #[tokio::test]
 #[ignore = "needs etcd and kube-apiserver: cargo xtask test --only cluster"]
+async fn a_frozen_api_server_answers_nobody_until_it_thaws() {
+    let plane = ControlPlane::start().await.unwrap();
+    let maps: Api<ConfigMap> = Api::default_namespaced(plane.client().await.unwrap());
+    plane.freeze().unwrap();
+    let asked = tokio::time::timeout(Duration::from_millis(500), maps.get_opt("none")).await;
+    assert!(asked.is_err(), "{asked:?}");
+    plane.thaw().unwrap();
+    let asked = tokio::time::timeout(Duration::from_secs(10), maps.get_opt("none")).await;
+    assert!(asked.unwrap().unwrap().is_none());
+}
+
+/// A pod comes of it only where the DaemonSet's controller runs; that the scheduler runs shows in its binding.
+#[tokio::test]
+#[ignore = "needs etcd and kube-apiserver: cargo xtask test --only cluster"]
+async fn controllers_make_and_place_the_pods_of_a_daemon_set() {
+    let plane = ControlPlane::start().await.unwrap();
+    plane.start_controllers().await.unwrap();
+    let kube = plane.client().await.unwrap();
+    let nodes: Api<Node> = Api::all(kube.clone());
+    nodes
+        .create(&PostParams::default(), &from_json(node()))
+        .await
+        .unwrap();
+    let sets: Api<DaemonSet> = Api::default_namespaced(kube.clone());
+    sets.create(&PostParams::default(), &from_json(daemon_set()))
+        .await
+        .unwrap();
+    let pods: Api<Pod> = Api::default_namespaced(kube);
+    let start = Instant::now();
+    while !is_placed(&pods).await {
+        assert!(start.elapsed() < Duration::from_secs(60));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn is_placed(pods: &Api<Pod>) -> bool {
+    let pods = pods.list(&ListParams::default()).await.unwrap();
+    let on = |pod: &Pod| pod.spec.as_ref()?.node_name.clone();
+    pods.iter().any(|pod| on(pod).as_deref() == Some("node1"))
+}
+
+fn node() -> Value {
+    let room = json!({"pods": "10", "cpu": "1", "memory": "1Gi"});
+    json!({"metadata": {"name": "node1"}, "status": {"capacity": room, "allocatable": room}})
+}
+
+/// It runs on nodes that are not ready, which one without a kubelet never is.
+fn daemon_set() -> Value {
+    json!({"metadata": {"name": "agent"}, "spec": {
+        "selector": {"matchLabels": {"app": "agent"}},
+        "template": {
+            "metadata": {"labels": {"app": "agent"}},
+            "spec": {
+                "tolerations": [{"operator": "Exists"}],
+                "containers": [{"name": "agent", "image": "agent:1"}]}}}})
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs etcd and kube-apiserver: cargo xtask test --only cluster"]
 async fn two_stand_side_by_side() {
     let (one, other) = tokio::join!(ControlPlane::start(), ControlPlane::start());
     let (one, other) = (one.unwrap(), other.unwrap());
@@ -82,7 +147,33 @@ fn a_killed_owner_leaves_no_process() {
     owner.kill().unwrap();
     owner.wait().unwrap();
     until("they are gone", || processes(&mark) == 0);
+    assert_eq!(files(&mark), 1, "nobody could take its folder away");
+    next_owner(&mark);
+    assert_eq!(files(&mark), 0, "the next one does");
     std::fs::remove_dir_all(folder(&mark)).unwrap();
+}
+
+/// Another owner in the same folder for temporary files, which comes to its end.
+fn next_owner(mark: &str) {
+    let mut next = Command::new(std::env::current_exe().unwrap());
+    next.args(["--ignored", "--exact", "an_owner_that_ends"]);
+    let ended = next
+        .env("TMPDIR", folder(mark))
+        .env("PODGATE_TEST_OWNER", "1")
+        .stdout(Stdio::null());
+    assert!(ended.status().unwrap().success());
+}
+
+fn files(mark: &str) -> usize {
+    std::fs::read_dir(folder(mark)).unwrap().count()
+}
+
+#[tokio::test]
+#[ignore = "part of a_killed_owner_leaves_no_process"]
+async fn an_owner_that_ends() {
+    if std::env::var_os("PODGATE_TEST_OWNER").is_some() {
+        ControlPlane::start().await.unwrap();
+    }
 }
 
 #[tokio::test]

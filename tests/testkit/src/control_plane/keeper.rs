@@ -9,6 +9,13 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, bail, ensure};
 
+#[cfg(test)]
+mod tests;
+
+/// Becomes its arguments, unless the process whose number it got is no longer its parent. A signal on the
+/// parent's death is set by the child itself, so a parent that is killed before that would never cause it.
+const WHILE_OWNED: &str = r#"[ "$PPID" = "$0" ] && exec "$@""#;
+
 /// How to start a program.
 #[derive(Clone)]
 pub(super) struct Program {
@@ -29,6 +36,7 @@ enum Order {
     Again(&'static str),
     Stop(&'static str),
     Signal(&'static str, &'static str),
+    Check(&'static str),
 }
 
 struct Running {
@@ -62,6 +70,11 @@ impl Keeper {
 
     pub(super) fn signal(&self, name: &'static str, signal: &'static str) -> Result<()> {
         self.order(Order::Signal(name, signal))
+    }
+
+    /// Fails when it has ended by itself.
+    pub(super) fn check(&self, name: &'static str) -> Result<()> {
+        self.order(Order::Check(name))
     }
 
     fn order(&self, order: Order) -> Result<()> {
@@ -107,6 +120,7 @@ fn obey(running: &mut Vec<Running>, order: Order) -> Result<()> {
         Order::Again(name) => find(running, name)?.again(),
         Order::Stop(name) => find(running, name)?.stop(),
         Order::Signal(name, signal) => find(running, name)?.signal(signal),
+        Order::Check(name) => find(running, name)?.check(),
     }
 }
 
@@ -134,6 +148,16 @@ impl Running {
         Ok(())
     }
 
+    fn check(&mut self) -> Result<()> {
+        let name = self.program.name;
+        let child = self.child.as_mut();
+        let child = child.with_context(|| format!("{name} does not run"))?;
+        match child.try_wait()? {
+            Some(status) => bail!("{name} ended with {status}"),
+            None => Ok(()),
+        }
+    }
+
     fn signal(&self, signal: &str) -> Result<()> {
         let child = self
             .child
@@ -154,7 +178,8 @@ fn spawn(program: &Program) -> Result<Child> {
         .open(&program.log)?;
     let mut command = Command::new("setpriv");
     command
-        .args(["--pdeathsig", "KILL", "--"])
+        .args(["--pdeathsig", "KILL", "--", "sh", "-c", WHILE_OWNED])
+        .arg(std::process::id().to_string())
         .arg(&program.path)
         .args(&program.arguments)
         .stdin(Stdio::null())

@@ -53,8 +53,13 @@ impl Authority {
     }
 
     /// JSON, which is YAML as well.
-    pub(super) fn kubeconfig(&self, server: &str, user: &str, group: &str) -> Result<String> {
-        let mut client = params(user, Some(group));
+    pub(super) fn kubeconfig(
+        &self,
+        server: &str,
+        user: &str,
+        group: Option<&str>,
+    ) -> Result<String> {
+        let mut client = params(user, group);
         client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let (certificate, key) = self.sign(&client)?;
         let text = json!({
