@@ -7,7 +7,7 @@
 //! | certificate | `azure_identity::ClientAssertionCredential`, its assertion signed here |
 //! | client secret | podgate's own [`EntraClient`] |
 //!
-//! The SDK runs over podgate's own HTTP client ([`transport`]): bounded, without proxies and redirects, one
+//! The SDK runs over podgate's own HTTP client (`transport`): bounded, without proxies and redirects, one
 //! request for one question. What it does not do well is done around it: its error texts lose Entra's reason, so
 //! the transport keeps it; its cache can be neither bounded nor told that a token is refused, so a new object is
 //! made for each token and the cache is here; its certificate credential needs OpenSSL and cannot read the PFX

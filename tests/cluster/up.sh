@@ -4,23 +4,34 @@
 #   nodeN (net+pid+mnt+uts+ipc ns): eth0 192.168.77.1N/24; containerd, kubelet, kube-proxy; pods 10.244.N.0/24 on cni0
 # NODES=1 (default) .. 9, BIN: the folder with the programs, IMAGES: the folder with the images (images.sh).
 # Prints the cluster's folder DIR; then DIR/kubectl and DIR/on NODE CMD... work. Runs until its standard input ends, which
-# it does with whoever started it, and takes everything away. What a killed run left is taken away by the next one.
+# it does with whoever started it, and takes everything away. Killed itself, it takes its processes with it, and the
+# next one takes away the rest: what is in DIR, control groups, a raised limit. BY_HAND=1: "cluster down" may end it.
 set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd); B=$BIN; NODES=${NODES:-1}; ETCD=$B/etcd
 KUBECTL=$B/kubectl; CONTAINERD=$(command -v containerd); CNIBIN=${CNIBIN:-/usr/lib/cni}
 PREFIX=${TMPDIR:-/tmp}/podgate-cluster.
-for old in "$PREFIX"*; do [ -f "$old/owner" ] && ! kill -0 "$(cat "$old/owner")" 2>/dev/null && "$HERE/down.sh" "$old"; done || true
-D=$(mktemp -d "$PREFIX"XXXXXX); echo $$ > "$D/owner"; mkdir -p "$D/log"; : > "$D/pids"; CG=podgate-test-$(basename "$D" | tr -c 'A-Za-z0-9\n' -); echo "$CG" > "$D/cgroup"
-trap '"$HERE/down.sh" "$D"' EXIT; trap 'exit 1' INT TERM HUP
+# A cluster lives as long as somebody has its owner file locked: this script and all that it starts. The number in the
+# file alone would say nothing, as it may by now be another process's.
+for old in "$PREFIX"*; do [ -O "$old" ] && [ -f "$old/owner" ] && flock --nonblock "$old/owner" "$HERE/down.sh" "$old"; done || true
+D=$(mktemp -d "$PREFIX"XXXXXX); exec 9> "$D/owner.new"; flock 9; echo $$ >&9; mv "$D/owner.new" "$D/owner"; [ -z "${BY_HAND:-}" ] || : > "$D/by-hand"
+mkdir -p "$D/log"; : > "$D/pids"; CG=podgate-test-$(basename "$D" | tr -c 'A-Za-z0-9\n' -); echo "$CG" > "$D/cgroup"
+is_child() { grep -qs "^PPid:[[:space:]]*$$\$" "/proc/$1/status"; }
+end() { # with PID 1 of a namespace goes everything in it. Nothing may cut this short: a second Ctrl-C, an output that nobody reads any more
+  trap '' INT TERM HUP PIPE; set +e
+  while read -r u init name; do ! is_child "$u" || kill -9 "$u"; done < <(tac "$D/pids")
+  while read -r u init name; do for _ in $(seq 100); do [ -d "/proc/$init" ] || break; sleep 0.1; done; done < "$D/pids"
+  "$HERE/down.sh" "$D"; }
+trap end EXIT; trap 'exit 1' INT TERM HUP PIPE
 T0=$(date +%s.%N); el() { printf '%6.2fs %s\n' "$(echo "$(date +%s.%N)-$T0" | bc)" "$1" >&2; }
 CONTROLLERS_MIN=serviceaccount-controller,serviceaccount-token-controller,root-ca-certificate-publisher-controller,daemonset-controller,deployment-controller,replicaset-controller,garbage-collector-controller,namespace-controller,node-lifecycle-controller,taint-eviction-controller,endpoints-controller,endpointslice-controller,pod-garbage-collector-controller,job-controller,clusterrole-aggregation-controller,disruption-controller,statefulset-controller
 HUBIP=192.168.77.1; URL=https://$HUBIP:6443
 initpid() { local c; for _ in $(seq 50); do c=$(cat "/proc/$1/task/$1/children" 2>/dev/null || true); [ -n "$c" ] && { echo "${c%% *}"; return; }; sleep 0.05; done; return 1; }
-newns() { # name flags... : starts PID 1 of the namespace, records it
+newns() { # name flags... : starts PID 1 of the namespace, records it. It dies with this script, also with one that dies before it asked for that.
   local n=$1; shift
-  setsid unshare --fork --kill-child "$@" "$B/pause" > "$D/log/$n-init.log" 2>&1 < /dev/null & local u=$!
+  setsid setpriv --pdeathsig KILL -- sh -c '[ "$PPID" = "$0" ] && exec "$@"' $$ unshare --fork --kill-child "$@" "$B/pause" > "$D/log/$n-init.log" 2>&1 < /dev/null & local u=$!
   initpid "$u" > "$D/$n.pid"; echo "$u $(cat "$D/$n.pid") $n" >> "$D/pids"; }
-# several clusters may be up: the first keeps the machine's value, the last down.sh puts it back
+# several clusters may be up: the first keeps the machine's value, the last down.sh puts it back; the last is the one whose control group is the only one
+if [ -f /sys/fs/cgroup/cgroup.controllers ]; then mkdir "/sys/fs/cgroup/$CG"; else mkdir "/sys/fs/cgroup/pids/$CG"; fi
 [ -f /run/podgate-test.inotify ] || sysctl -n fs.inotify.max_user_instances > /run/podgate-test.inotify; sysctl -qw fs.inotify.max_user_instances=8192 || true
 names=(); for i in $(seq "$NODES"); do names+=("node$i=192.168.77.1$i"); done
 "$HERE/pki.sh" "$D/pki" "$URL" "IP:127.0.0.1,IP:$HUBIP,IP:10.96.0.1,DNS:localhost,DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,DNS:kubernetes.default.svc.cluster.local" "${names[@]}"
@@ -156,4 +167,5 @@ for _ in $(seq 100); do "$D/kubectl" get sa default >/dev/null 2>&1 && break; sl
 el default-serviceaccount
 echo "$D"
 disown -a
-cat > /dev/null
+# Not in the foreground: a signal would be heeded only at the end of the input.
+setpriv --pdeathsig KILL cat <&0 > /dev/null 9>&- & wait $!

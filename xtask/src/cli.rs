@@ -63,9 +63,18 @@ pub(crate) enum ClusterTask {
         /// Real nodes (root): kubelet, containerd, kube-proxy and a bridge for pods, each in namespaces of its own.
         #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=9))]
         nodes: Option<u8>,
+        /// The controller-manager and the scheduler too, which come with nodes anyway.
+        #[arg(long)]
+        controllers: bool,
     },
-    /// End all that run on this machine.
-    Down,
+    /// List those that run on this machine, by folder.
+    Status,
+    /// End those that were started by hand.
+    Down {
+        /// Only the one with this folder, whoever started it.
+        #[arg(value_name = "FOLDER")]
+        folder: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]

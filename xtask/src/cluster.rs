@@ -13,6 +13,8 @@ use crate::process::{build_with_tests, probe, run};
 use crate::test::{Skip, packages};
 use crate::workspace::{program, root};
 
+mod running;
+
 /// The Kubernetes release that tests/cluster/go/kube pins, as its programs say it.
 const KUBERNETES: &str = "v1.33.4";
 
@@ -78,9 +80,12 @@ pub(crate) fn perform(options: &Cluster) -> Result<()> {
             println!("{}", bin().display());
             Ok(())
         }
-        ClusterTask::Up { nodes: None } => up(),
-        ClusterTask::Up { nodes: Some(nodes) } => up_with_nodes(*nodes),
-        ClusterTask::Down => down(),
+        ClusterTask::Up {
+            nodes: Some(nodes), ..
+        } => up_with_nodes(*nodes),
+        ClusterTask::Up { controllers, .. } => up(*controllers),
+        ClusterTask::Status => status(),
+        ClusterTask::Down { folder } => down(folder.as_deref()),
     }
 }
 
@@ -100,12 +105,13 @@ pub(crate) fn build() -> Result<Option<Skip>> {
 }
 
 /// A control plane in the foreground.
-fn up() -> Result<()> {
+fn up(controllers: bool) -> Result<()> {
     if let Some(Skip::Missing(why) | Skip::Environment(why)) = build()? {
         anyhow::bail!(why);
     }
     build_with_tests()?;
-    become_program(&mut Command::new(program("debug", "control-plane")))
+    let mut plane = Command::new(program("debug", "control-plane"));
+    become_program(plane.args(controllers.then_some("--controllers")))
 }
 
 /// Ends with Ctrl-C, or with Ctrl-D, which ends the script's standard input.
@@ -120,29 +126,42 @@ fn up_with_nodes(nodes: u8) -> Result<()> {
     script
         .env("BIN", bin())
         .env("IMAGES", images())
-        .env("NODES", nodes.to_string());
+        .env("NODES", nodes.to_string())
+        .env("BY_HAND", "1");
     become_program(&mut script)
 }
 
-/// Their owners take away what they made.
-fn down() -> Result<()> {
-    for entry in fs::read_dir(std::env::temp_dir())?.flatten() {
-        let name = entry.file_name();
-        let is_ours = name.to_string_lossy().starts_with("podgate-c");
-        let Some(owner) = is_ours
-            .then(|| fs::read_to_string(entry.path().join("owner")).ok())
-            .flatten()
-        else {
-            continue;
+fn status() -> Result<()> {
+    for one in running::all()? {
+        let whose = match one.by_hand {
+            true => "by cluster up",
+            false => "by a test",
         };
-        println!("ending {}", entry.path().display());
-        run(Command::new("kill").arg(owner.trim()))?;
+        println!("{}  {whose}", one.folder.display());
     }
     Ok(())
 }
 
+/// The one with this folder, or all but those of tests that run now.
+fn down(folder: Option<&Path>) -> Result<()> {
+    let meant = |one: &running::Running| folder.map_or(one.by_hand, |folder| one.folder == folder);
+    let mut found = running::all()?;
+    found.retain(meant);
+    if let (Some(folder), true) = (folder, found.is_empty()) {
+        anyhow::bail!(
+            "no cluster runs in {}; `cargo xtask cluster status` shows those that do",
+            folder.display()
+        );
+    }
+    found.iter().try_for_each(running::Running::end)
+}
+
 /// The control plane's programs, the packages of a node and the images of its pods.
 pub(crate) fn build_nodes() -> Result<Option<Skip>> {
+    if probe("id", &["-u"]).as_deref() != Some("0") {
+        let why = "nodes are namespaces with mounts and control groups of their own, which need root; run it as root";
+        return Ok(Some(Skip::Missing(why.to_owned())));
+    }
     if let Some(missing) = packages::ensure(&PACKAGES)? {
         return Ok(Some(missing));
     }

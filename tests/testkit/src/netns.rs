@@ -96,8 +96,10 @@ impl Namespace {
     pub fn new() -> Result<Self, NetnsError> {
         let mut command = Command::new("setpriv");
         command
-            .args(["--pdeathsig", "KILL", "--", "unshare", "--net", "--"])
-            .args(["sleep", "infinity"])
+            // A parent that died before `setpriv` ran would never be missed: whoever is an orphan by now ends.
+            .args(["--pdeathsig", "KILL", "--", "sh", "-c"])
+            .arg("[ \"$PPID\" = \"$0\" ] && exec unshare --net -- sleep infinity")
+            .arg(std::process::id().to_string())
             .stdin(Stdio::null());
         let child = command.spawn().map_err(|error| failed(&command, &error))?;
         let namespace = Self(child);

@@ -36,6 +36,9 @@ const PASSWD: &str =
     "root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n";
 const GROUP: &str = "root:x:0:\nnonroot:x:65532:\n";
 const NSSWITCH: &str = "hosts: files dns\n";
+/// nft writes a protocol that has no name here as a number, and rules in place would seem to differ from those wanted.
+const PROTOCOLS: &str = "icmp 1 ICMP\ntcp 6 TCP\nudp 17 UDP\ndccp 33 DCCP\ngre 47 GRE\nesp 50 IPSEC-ESP\nah 51 IPSEC-AH\n\
+                         ipv6-icmp 58 IPv6-ICMP\nsctp 132 SCTP\nudplite 136 UDPLite\n";
 
 /// A program at its place.
 pub(crate) fn program(path: &str, bytes: &[u8]) -> Tree {
@@ -108,6 +111,7 @@ fn firewall_tools(toolchain: &Toolchain) -> Result<Tree> {
     for name in IPTABLES_NAMES {
         tree.link(&format!("{TOOLS}/{name}"), IPTABLES);
     }
+    tree.file("/etc/protocols", PROTOCOLS.as_bytes().to_vec(), 0o644);
     // Where its lock is mounted.
     tree.folder("/run");
     Ok(tree)
@@ -137,6 +141,28 @@ fn extensions(toolchain: &Toolchain) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_firewalls_tools_know_the_protocols_by_name() {
+        let toolchain = Toolchain::find(crate::cli::Arch::host()).unwrap();
+        if Contents::FirewallTools.lacks(&toolchain).is_some() {
+            return;
+        }
+        let tree = Contents::FirewallTools.tree(&toolchain).unwrap();
+        let text = |wanted: &str| {
+            tree.files()
+                .find(|(path, _)| *path == wanted)
+                .unwrap()
+                .1
+                .to_vec()
+        };
+        assert!(
+            String::from_utf8(text("/etc/protocols"))
+                .unwrap()
+                .contains("\ntcp 6 ")
+        );
+        assert!(!text("/usr/sbin/nft").is_empty());
+    }
 
     #[test]
     fn the_users_are_root_and_nonroot_without_a_shell() {

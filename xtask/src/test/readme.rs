@@ -10,11 +10,12 @@ use crate::cli::Cli;
 use crate::workspace::root;
 
 /// The first one must be there: it is what a newcomer reads.
-const DOCUMENTS: [&str; 4] = [
+const DOCUMENTS: [&str; 5] = [
     "README.md",
     "CONTRIBUTING.md",
     "ARCHITECTURE.md",
     "tests/clients/README.md",
+    "tests/cluster/README.md",
 ];
 
 const DOOR: &str = "cargo xtask ";

@@ -20,7 +20,8 @@ fn sleeper(seconds: String) -> Program {
 #[test]
 fn an_owner_that_dies_at_once() {
     if let Ok(seconds) = std::env::var(MARK) {
-        Keeper::start().run(sleeper(seconds)).unwrap();
+        let keeper = Keeper::start();
+        keeper.run(sleeper(seconds)).unwrap();
         rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)
             .unwrap();
     }
