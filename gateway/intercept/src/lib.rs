@@ -14,7 +14,7 @@
 //! # Guarantees
 //! Rules stay when the process ends, however it ends; they go by `remove`, or when the DaemonSet is being deleted.
 //! Two things close the metadata address to pods, each without the other: routing rules and the firewall's rules.
-//! Firewall tools are looked up in fixed folders, get no environment, and are told nothing but what [`plan::Plan`]
+//! Firewall tools are looked up in fixed folders, get no environment, and are told nothing but what `plan::Plan`
 //! holds, which is typed and bounded.
 //!
 //! # Assumptions
