@@ -123,11 +123,24 @@ async fn the_version_is_one_that_exists_and_etags_came_with_2023_09_01() {
 }
 
 #[tokio::test]
+async fn the_list_of_subscriptions_is_empty_and_not_for_strangers() {
+    let sim = start(config()).await;
+    let listed = get(&sim, "/subscriptions").await;
+    assert_eq!(listed.status, 200, "{}", listed.text());
+    assert_eq!(listed.json()["value"].as_array().map(Vec::len), Some(0));
+    let stranger = arm(&sim)
+        .get("/subscriptions?api-version=2022-12-01", &[])
+        .await
+        .unwrap();
+    assert_eq!(stranger.status, 401);
+}
+
+#[tokio::test]
 async fn paths_and_methods_that_do_not_exist_are_refused() {
     let sim = start(config()).await;
     for path in [
         "/",
-        "/subscriptions",
+        "/subscriptions/",
         &scale_set().replace("Compute", "Network"),
         &format!("{}/virtualMachines/0", scale_set()),
     ] {
