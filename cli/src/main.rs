@@ -1,0 +1,7 @@
+//! `podgate VERB`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    podgate_cli::main()
+}
