@@ -20,6 +20,7 @@ pub mod crd;
 pub mod exception;
 pub mod identity;
 pub mod ids;
+pub mod object;
 pub mod selector;
 mod wire;
 
@@ -36,6 +37,7 @@ pub use identity::{
     AzureIdentity, AzureIdentitySpec, AzureIdentityStatus, IdentityType, SecretReference,
 };
 pub use ids::{ClientId, InvalidId, ObjectId, Resource, ResourceId, TenantId};
+pub use object::ObjectRef;
 pub use selector::{
     ASSIGNED_FINALIZER, BEHAVIOR_ANNOTATION, BINDING_LABEL, NODE_LABEL, is_namespaced, selects,
 };

@@ -19,9 +19,8 @@ mod object;
 
 pub use identity::{Identity, IdentityRules, InvalidIdentity, ServicePrincipal, Way};
 pub use index::{Candidate, Index, SecretState};
-pub use object::{
-    Assigned, Binding, Exceptions, Object, ObjectKey, ObjectRef, Pod, PodUid, SecretData,
-};
+pub use object::{Assigned, Binding, Exceptions, Object, ObjectKey, Pod, PodUid, SecretData};
+pub use podgate_api::ObjectRef;
 
 /// Changes that nobody has read yet. A reader that falls further behind is told so and looks at everything.
 const CHANGES: usize = 1024;

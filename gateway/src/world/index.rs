@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use podgate_api::{AssignedState, BINDING_LABEL};
+use podgate_api::{AssignedState, BINDING_LABEL, ObjectRef};
 
 use super::Change;
 use super::identity::{Identity, IdentityRules, InvalidIdentity};
 use super::object::{
-    Assigned, Binding, Exceptions, Object, ObjectKey, ObjectRef, Pod, PodUid, SecretData, hash,
+    Assigned, Binding, Exceptions, Object, ObjectKey, Pod, PodUid, SecretData, hash,
 };
 
 /// The state behind [`super::World`].

@@ -7,21 +7,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1 as core;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use podgate_api::{
     AssignedState, AzureAssignedIdentity, AzureIdentity, AzureIdentityBinding,
-    AzurePodIdentityException,
+    AzurePodIdentityException, ObjectRef,
 };
 use zeroize::Zeroizing;
-
-/// A namespaced name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ObjectRef {
-    /// `metadata.namespace`
-    pub namespace: String,
-    /// `metadata.name`
-    pub name: String,
-}
 
 /// `metadata.uid` of a pod: two pods of one name never share it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -127,31 +117,6 @@ pub struct SecretData {
     /// A hash of the content: another content is another credential.
     pub version: u64,
     data: Arc<BTreeMap<String, Zeroizing<Vec<u8>>>>,
-}
-
-// === impl ObjectRef ===
-
-impl ObjectRef {
-    /// A namespaced name.
-    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        Self {
-            namespace: namespace.into(),
-            name: name.into(),
-        }
-    }
-
-    pub(super) fn of(metadata: &ObjectMeta) -> Self {
-        Self::new(
-            metadata.namespace.as_deref().unwrap_or("default"),
-            metadata.name.as_deref().unwrap_or_default(),
-        )
-    }
-}
-
-impl fmt::Display for ObjectRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
 }
 
 // === impl PodUid ===
