@@ -3,3 +3,11 @@
 //! ```text
 //! watch ▸ index ▸ matching ▸ plan ▸ apply ──▶ AzureAssignedIdentity, one PATCH per VMSS/VM
 //! ```
+//! [`index`], [`matching`] and [`plan`] are pure: no I/O, no clock. Everything that has an effect comes out of the plan as
+//! a value, and its outcome goes back in.
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
+
+pub mod index;
+pub mod matching;
+pub mod plan;
+pub mod record;

@@ -1,0 +1,6 @@
+//! The plan against a model of the API server and of Azure.
+
+mod cost;
+mod model;
+mod properties;
+mod scenarios;

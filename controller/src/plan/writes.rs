@@ -1,0 +1,222 @@
+//! Writes of records, and what becomes of them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use podgate_api::{ASSIGNED_FINALIZER, AssignedState, AzureAssignedIdentity, ObjectRef};
+use serde_json::{Value, json};
+
+use super::Plan;
+use super::notice::Notice;
+use super::queue::Wake;
+use crate::index::{Key, Object};
+use crate::record::{self, Hold, RELEASES_ANNOTATION, Record};
+
+/// After a first failure; it doubles up to [`LONGEST`].
+const SHORTEST: Duration = Duration::from_millis(250);
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// One write of one record.
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// A new one.
+    Create(Box<AzureAssignedIdentity>),
+    /// The whole of it, where its resourceVersion is still the same.
+    Replace(Box<AzureAssignedIdentity>),
+    /// A part of it.
+    Patch(Patch),
+    /// Its end.
+    Remove(Removal),
+}
+
+/// A change of a part of a record, which is still to be the same as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patch {
+    /// Which one.
+    pub record: ObjectRef,
+    uid: String,
+    version: String,
+    pub(super) state: Option<AssignedState>,
+    pub(super) releases: Option<Vec<Hold>>,
+    finalize: bool,
+}
+
+/// The end of a record: it says Unassigned and loses its finalizer, and is deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// Which one.
+    pub record: ObjectRef,
+    /// Its uid: a later one of the same name must not be meant.
+    pub uid: String,
+    version: String,
+    /// It has the finalizer, or does not say Unassigned yet.
+    pub unassigns: bool,
+    /// It has been deleted already, and goes with its finalizer.
+    pub deleting: bool,
+}
+
+/// What a write led to.
+#[derive(Clone, Debug)]
+pub enum Written {
+    /// The record as it is now.
+    Record(Arc<Record>),
+    /// It is gone.
+    Gone,
+}
+
+/// Why a write led to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotWritten {
+    /// The record is another by now, or is there already, or is gone; the watch will tell.
+    #[error("the record was changed by somebody else")]
+    Outdated,
+    /// The API server will not take it.
+    #[error("{0}")]
+    Refused(String),
+    /// No answer, or an outage.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl Write {
+    /// Which record it writes.
+    pub fn record(&self) -> ObjectRef {
+        match self {
+            Self::Create(object) | Self::Replace(object) => ObjectRef::of(&object.metadata),
+            Self::Patch(patch) => patch.record.clone(),
+            Self::Remove(removal) => removal.record.clone(),
+        }
+    }
+
+    /// For metrics.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Create(_) => "create",
+            Self::Replace(_) => "replace",
+            Self::Patch(_) => "patch",
+            Self::Remove(_) => "remove",
+        }
+    }
+}
+
+impl Patch {
+    pub(super) fn of(record: &Record) -> Self {
+        Self {
+            record: record.object.clone(),
+            uid: record.uid.clone(),
+            version: record.version.clone(),
+            state: None,
+            releases: None,
+            finalize: !record.finalized,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.state.is_none() && self.releases.is_none()
+    }
+
+    /// The JSON merge patch (RFC 7396).
+    pub fn body(&self) -> Value {
+        let mut body = json!({"metadata": {"uid": self.uid, "resourceVersion": self.version}});
+        if let Some(state) = &self.state {
+            body["status"] = json!({"status": state.as_str()});
+        }
+        if let Some(releases) = &self.releases {
+            let text = (!releases.is_empty()).then(|| record::text(releases));
+            body["metadata"]["annotations"] = json!({RELEASES_ANNOTATION: text});
+        }
+        if self.finalize {
+            body["metadata"]["finalizers"] = json!([ASSIGNED_FINALIZER]);
+        }
+        body
+    }
+}
+
+impl Removal {
+    pub(super) fn of(record: &Record) -> Self {
+        Self {
+            record: record.object.clone(),
+            uid: record.uid.clone(),
+            version: record.version.clone(),
+            unassigns: record.finalized || record.state != AssignedState::Unassigned,
+            deleting: record.deleting,
+        }
+    }
+
+    /// The JSON merge patch that lets it go.
+    pub fn body(&self) -> Value {
+        json!({
+            "metadata": {"uid": self.uid, "resourceVersion": self.version, "finalizers": null},
+            "status": {"status": AssignedState::Unassigned.as_str()},
+        })
+    }
+}
+
+impl Plan {
+    /// What became of a write.
+    pub fn wrote(
+        &mut self,
+        record: &ObjectRef,
+        outcome: Result<Written, NotWritten>,
+        now: Instant,
+    ) {
+        self.writing.remove(record);
+        match outcome {
+            Ok(Written::Record(written)) => {
+                self.failing.remove(record);
+                self.tell_applied(&written);
+                self.apply(Object::Record(written));
+            }
+            Ok(Written::Gone) => {
+                self.failing.remove(record);
+                self.bury(record);
+            }
+            Err(failure) => self.not_written(record, &failure, now),
+        }
+        self.look(record);
+    }
+
+    fn tell_applied(&mut self, written: &Record) {
+        let before = self.index.record(&written.object);
+        let already = before.is_some_and(|before| before.state == AssignedState::Assigned);
+        let wanted = self.desired.winner(&written.object);
+        if let Some(wanted) =
+            wanted.filter(|_| !already && written.state == AssignedState::Assigned)
+        {
+            let uid = self.index.pod(&wanted.pod).map_or("", |pod| &pod.uid);
+            let notices = Notice::applied(wanted, uid);
+            self.tell(notices);
+        }
+    }
+
+    fn bury(&mut self, record: &ObjectRef) {
+        let Some(gone) = self.index.record(record).cloned() else {
+            return;
+        };
+        let binding = self.index.binding(&gone.binding);
+        let notice = Notice::removed(&gone, binding.map_or("", |binding| &binding.uid));
+        self.tell([notice]);
+        self.remove(&Key::Record(record.clone()));
+        self.buried.insert(record.clone(), gone.uid.clone());
+    }
+
+    fn not_written(&mut self, record: &ObjectRef, failure: &NotWritten, now: Instant) {
+        if let NotWritten::Refused(why) = failure {
+            let notice = match (self.index.record(record), self.desired.winner(record)) {
+                (Some(there), _) => Some(Notice::not_updated(there, why)),
+                (None, Some(wanted)) => Some(Notice::not_written(wanted, why)),
+                (None, None) => None,
+            };
+            self.tell(notice);
+        }
+        let times = self
+            .failing
+            .get(record)
+            .map_or(1, |(times, _)| times.saturating_add(1));
+        let wait = SHORTEST
+            .saturating_mul(1 << (times - 1).min(10))
+            .min(LONGEST);
+        self.failing.insert(record.clone(), (times, now + wait));
+        self.timers.set(now + wait, Wake::Record(record.clone()));
+    }
+}
