@@ -228,31 +228,41 @@ impl ArmClient {
     /// Brings a resource to what is wanted: looks, changes, follows, looks again, until nothing is left to do.
     /// Answers with the resource as it is afterwards. Nothing is tried again: that is the caller's to decide.
     ///
+    /// `may_write` is asked before each change: looks may take minutes, after which the caller may have become one
+    /// who must not write any more.
+    ///
     /// # Errors
     /// The first failure. What was done before it stays done.
     pub async fn apply(
         &self,
         id: &ComputeId,
         change: &IdentityChange,
+        may_write: impl Fn() -> bool,
     ) -> Result<Compute, ArmError> {
+        let tried = format!("changing the identities of {id}");
         for _ in 0..MAX_ROUNDS {
             let compute = self.get(id).await?;
             let Some(patch) = IdentityPatch::next(&compute, change) else {
                 return Ok(compute);
             };
             if compute.state == ProvisioningState::Deleting {
-                let tried = format!("changing the identities of {id}");
                 return Err(ArmError::new(
                     ErrorClass::Deleting,
                     tried,
                     "it is being deleted",
                 ));
             }
+            if !may_write() {
+                return Err(ArmError::new(
+                    ErrorClass::Superseded,
+                    tried,
+                    "somebody else is in charge by now",
+                ));
+            }
             if let Patched::Started(operation) = self.patch(id, &patch).await? {
                 self.wait(&operation).await?;
             }
         }
-        let tried = format!("changing the identities of {id}");
         Err(unavailable(
             &tried,
             "each change succeeded, and the next look found it undone",

@@ -63,6 +63,8 @@ pub enum ErrorClass {
     Untrusted,
     /// The operation had not come to its end when we stopped following it. It goes on; look again later.
     Unfinished,
+    /// Whoever asked for it may not write any more. Nothing was sent.
+    Superseded,
     /// ARM refuses the request as it is, and would refuse it again.
     Invalid,
 }
@@ -93,6 +95,7 @@ impl ErrorClass {
             Self::Unavailable { .. } => "unavailable",
             Self::Untrusted => "untrusted",
             Self::Unfinished => "unfinished",
+            Self::Superseded => "superseded",
             Self::Invalid => "invalid",
         }
     }

@@ -122,7 +122,9 @@ fn change(add: &[&str], remove: &[&str]) -> IdentityChange {
 
 impl Stage {
     async fn apply(&self, add: &[&str], remove: &[&str]) -> Result<Compute, ArmError> {
-        self.client.apply(&self.id, &change(add, remove)).await
+        self.client
+            .apply(&self.id, &change(add, remove), || true)
+            .await
     }
 
     /// What is on the scale set, by the simulation's word.

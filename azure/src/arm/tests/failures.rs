@@ -71,7 +71,7 @@ async fn an_identity_of_another_subscription_is_assigned_like_any_other() {
     assert!(
         stage
             .client
-            .apply(&stage.id, &change)
+            .apply(&stage.id, &change, || true)
             .await
             .unwrap()
             .has(&elsewhere.parse().unwrap())
@@ -212,7 +212,7 @@ async fn an_operation_that_fails_half_way_says_why_and_the_next_round_does_the_r
     assert!(stage.client.limits().wait(&stage.id, CallKind::Patch) > Duration::from_secs(15));
     let patient = client(&stage.sim);
     patient
-        .apply(&stage.id, &change(&["a", "b"], &[]))
+        .apply(&stage.id, &change(&["a", "b"], &[]), || true)
         .await
         .unwrap();
     assert_eq!(stage.there(), ["a", "b"]);
@@ -283,4 +283,24 @@ async fn an_outage_is_unavailable_and_says_when_where_it_knows() {
     assert_eq!(error.class.category(), "unavailable");
     stage.fail("GET", FaultKind::Latency { ms: 50 }, 1);
     stage.client.get(&stage.id).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_may_no_longer_write_looks_and_changes_nothing() {
+    let stage = stage().await;
+    let error = stage
+        .client
+        .apply(&stage.id, &change(&["a"], &[]), || false)
+        .await
+        .unwrap_err();
+    assert_eq!(error.class, ErrorClass::Superseded);
+    assert!(
+        stage
+            .client
+            .get(&stage.id)
+            .await
+            .unwrap()
+            .user_assigned
+            .is_empty()
+    );
 }
