@@ -1,5 +1,5 @@
-//! Microsoft's own ARM client (Go: armcompute) against azure-sim, and against its own fake: an
-//! independent check that azure-sim answers as that client expects of Azure, long-running operations included.
+//! Microsoft's own ARM client and credentials (Go: armcompute, azidentity) against azure-sim, and the former against
+//! its own fake: an independent check that azure-sim answers as they expect of Azure, long-running operations included.
 //!
 //! `cargo xtask test --only clients-go` builds the program and runs these tests.
 #![allow(clippy::unwrap_used, reason = "a test's panic is its report")]
@@ -9,13 +9,18 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use podgate_testkit::{
-    ArmBucket, ArmLimit, AzureSim, Call, Client, Compute, ManagedIdentity, SimConfig,
-    SystemIdentity, Target,
+    Application, ArmBucket, ArmLimit, AzureSim, Call, Certificate, Client, Compute,
+    FederatedCredential, IssuerKeys, ManagedIdentity, ServedKeys, SimConfig, SystemIdentity,
+    Target, pki,
 };
 use serde_json::{Value, json};
 use tokio::process::Command;
 
 const SUBSCRIPTION: &str = "5ab50000-0000-4000-8000-000000000001";
+
+const TENANT: &str = "7a1e0000-0000-4000-8000-00000000feed";
+const APPLICATION: &str = "c1000000-0000-4000-8000-000000000001";
+const SECRET: &str = "s3cr3t~of.the+app";
 
 /// Two operations with polls a second apart, twice over, on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -40,6 +45,7 @@ fn identity(name: &str) -> String {
 
 fn config() -> SimConfig {
     let mut config = SimConfig {
+        tenant: TENANT.into(),
         managed_identities: vec![known("controller")],
         ..SimConfig::default()
     };
@@ -119,23 +125,102 @@ async fn run(steps: &[Value], arguments: &[&str], variables: &[(&str, &str)]) ->
     outcomes
 }
 
-async fn run_against(sim: &AzureSim, steps: &[Value]) -> Vec<Value> {
-    let folder = tempfile::tempdir().unwrap();
-    let ca = folder.path().join("ca.pem");
-    std::fs::write(&ca, sim.ca_pem()).unwrap();
-    let (arm, token) = (sim.arm_url(), token(sim).await);
-    let arguments = ["--arm", &arm, "--ca", ca.to_str().unwrap()];
-    run(steps, &arguments, &[("ARM_TOKEN", &token)]).await
+/// As whom azidentity signs in.
+#[derive(Clone, Copy)]
+enum By<'a> {
+    ManagedIdentity,
+    Secret,
+    Certificate,
+    WorkloadIdentity(&'a str),
 }
 
-/// The controller's token for ARM, by the simulation's IMDS.
-async fn token(sim: &AzureSim) -> String {
-    let path = "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://management.azure.com/";
-    let answer = Client::new(sim.imds_addr())
-        .get(path, &[("Metadata", "true")])
-        .await
-        .unwrap();
-    answer.json()["access_token"].as_str().unwrap().to_owned()
+/// As the node's managed identity.
+async fn run_against(sim: &AzureSim, steps: &[Value]) -> Vec<Value> {
+    run_as(sim, steps, By::ManagedIdentity).await
+}
+
+async fn run_as(sim: &AzureSim, steps: &[Value], by: By<'_>) -> Vec<Value> {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let ca = write("ca.pem", sim.ca_pem());
+    let (arm, login, imds) = (sim.arm_url(), sim.entra_url(), sim.imds_addr().to_string());
+    let at = [
+        "--arm", &arm, "--login", &login, "--imds", &imds, "--ca", &ca,
+    ];
+    let managed = known("controller").client_id;
+    let (kind, client, file) = match by {
+        By::ManagedIdentity => ("managed-identity", managed.as_str(), String::new()),
+        By::Secret => ("secret", APPLICATION, String::new()),
+        By::Certificate => (
+            "certificate",
+            APPLICATION,
+            write("key.pem", &pki::issued().pem()),
+        ),
+        By::WorkloadIdentity(token) => ("workload-identity", APPLICATION, write("token", token)),
+    };
+    let who = [
+        "--credential",
+        kind,
+        "--tenant",
+        TENANT,
+        "--client-id",
+        client,
+        "--file",
+        &file,
+    ];
+    let variables: &[(&str, &str)] = match by {
+        By::Secret => &[("AZURE_CLIENT_SECRET", SECRET)],
+        _ => &[],
+    };
+    run(steps, &[&at[..], &who[..]].concat(), variables).await
+}
+
+/// A cluster's issuer of tokens: another simulation, whose OpenID discovery is over https.
+struct Issuer {
+    sim: AzureSim,
+    token: String,
+}
+
+impl Issuer {
+    async fn start() -> Self {
+        let config = SimConfig {
+            managed_identities: vec![known("workload")],
+            ..SimConfig::default()
+        };
+        let sim = AzureSim::start(config).await.unwrap();
+        let path = "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=api://AzureADTokenExchange";
+        let answer = Client::new(sim.imds_addr())
+            .get(path, &[("Metadata", "true")])
+            .await
+            .unwrap();
+        let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+        Self { sim, token }
+    }
+
+    fn trusted(&self) -> FederatedCredential {
+        let claims = self.sim.verify(&self.token).unwrap();
+        let ca = Certificate::from_pem(self.sim.ca_pem()).unwrap();
+        let keys = IssuerKeys::Served(ServedKeys {
+            at: None,
+            ca: Some(ca),
+        });
+        FederatedCredential::new(claims.iss, claims.sub, keys)
+    }
+}
+
+fn application(federated_credentials: Vec<FederatedCredential>) -> Application {
+    Application {
+        tenant: TENANT.into(),
+        client_id: APPLICATION.into(),
+        secrets: vec![SECRET.into()],
+        certificates: vec![pki::issued().certificate().clone()],
+        federated_credentials,
+        ..Application::default()
+    }
 }
 
 fn shown(identity_type: &str, names: &[&str]) -> Value {
@@ -259,4 +344,89 @@ async fn an_operation_that_fails_is_a_failure_to_microsoft_s_client() {
         outcomes[0]["code"], "InternalExecutionError",
         "{outcomes:#?}"
     );
+}
+
+#[tokio::test]
+#[ignore = "needs `cargo xtask clients`; `cargo xtask test --only clients-go` does both"]
+async fn microsoft_s_client_changes_a_scale_set_by_each_of_microsoft_s_credentials() {
+    let issuer = Issuer::start().await;
+    for by in [
+        By::ManagedIdentity,
+        By::Secret,
+        By::Certificate,
+        By::WorkloadIdentity(&issuer.token),
+    ] {
+        let sim = AzureSim::start(config()).await.unwrap();
+        sim.add_application(application(vec![issuer.trusted()]));
+        let steps = [look("vmss"), change("vmss", "UserAssigned", &["a"], &[])];
+        let outcomes = run_as(&sim, &steps, by).await;
+        assert_eq!(outcomes, [bare(), shown("UserAssigned", &["a"])]);
+        let calls = sim.calls();
+        assert!(calls.iter().all(|call| call.refusal.is_none()), "{calls:?}");
+        let asked: Vec<&Call> = calls.iter().filter(|call| is_for_a_token(call)).collect();
+        assert_eq!(asked.len(), 1, "{calls:?}");
+        if !matches!(by, By::ManagedIdentity) {
+            assert_asked_as_msal_does(asked[0]);
+        }
+    }
+}
+
+fn is_for_a_token(call: &Call) -> bool {
+    call.path.ends_with("/token")
+}
+
+/// What azure-sim must take, because MSAL sends it with each request.
+fn assert_asked_as_msal_does(call: &Call) {
+    let scope = "https://management.azure.com/.default openid offline_access profile";
+    assert_eq!(call.parameter("scope").as_deref(), Some(scope), "{call:?}");
+    let claims = call.parameter("claims").unwrap();
+    assert!(
+        claims.contains(r#""xms_cc":{"values":["CP1"]}"#),
+        "{claims}"
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs `cargo xtask clients`; `cargo xtask test --only clients-go` does both"]
+async fn microsoft_s_credentials_understand_why_entra_refuses_them() {
+    let issuer = Issuer::start().await;
+    let mut other = issuer.trusted();
+    other.subject = "system:serviceaccount:other:other".into();
+    let mut sim_config = config();
+    sim_config.applications = vec![Application {
+        secrets: vec!["another".into()],
+        certificates: Vec::new(),
+        ..application(vec![other])
+    }];
+    let sim = AzureSim::start(sim_config).await.unwrap();
+    for (by, number) in [
+        (By::Secret, "AADSTS7000215"),
+        (By::Certificate, "AADSTS700027"),
+        (By::WorkloadIdentity(&issuer.token), "AADSTS700213"),
+    ] {
+        let outcome = run_as(&sim, &[look("vmss")], by).await.remove(0);
+        assert_eq!(outcome["ok"], false);
+        let message = outcome["message"].as_str().unwrap();
+        assert!(message.contains(number), "expected {number} in {message}");
+    }
+    assert_eq!(sim.calls_to(Target::Arm).len(), 0);
+}
+
+#[tokio::test]
+#[ignore = "needs `cargo xtask clients`; `cargo xtask test --only clients-go` does both"]
+async fn an_operation_that_was_preempted_is_a_failure_to_microsoft_s_client() {
+    let mut config = config();
+    config.arm.operation_ms = 60_000;
+    let sim = AzureSim::start(config).await.unwrap();
+    let set = sim.computes().remove(1).id;
+    assert!(set.contains("virtualMachineScaleSets"));
+    let steps = [change("vmss", "UserAssigned", &["a"], &[])];
+    let preempting = async {
+        while sim.compute(&set).unwrap().state != "Updating" {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(sim.preempt(&set));
+    };
+    let (outcomes, ()) = tokio::join!(run_against(&sim, &steps), preempting);
+    assert_eq!(outcomes[0]["code"], "OperationPreempted", "{outcomes:#?}");
 }

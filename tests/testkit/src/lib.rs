@@ -26,8 +26,10 @@ pub use client::{Answer, Client, ClientError, free_port};
 pub use cluster::Cluster;
 pub use control_plane::{ControlPlane, cache_folder, client_of, programs};
 pub use sim::{
-    Application, ArmBucket, ArmLimit, ArmSettings, AzureSim, Call, Certificate, CertificateError,
-    Claims, Compute, ConfigError, Fault, FaultKind, HandChange, LimitCounts, Limits,
-    ManagedIdentity, Resources, SimConfig, SimError, StateChange, SystemIdentity, Target, Times,
-    TrustedIssuer, VerifyError,
+    Application, ArmBucket, ArmCalls, ArmLimit, ArmSettings, AzureSim, Call, Certificate,
+    CertificateError, Claims, Compute, ConfigError, Fault, FaultKind, FederatedCredential, Fleet,
+    FleetNode, HandChange, IssuerKeys, LimitCounts, Limits, ManagedIdentity, Resources, ServedKeys,
+    SimConfig, SimError, StateChange, SystemIdentity, Target, Times, TrustedIssuer, VerifyError,
 };
+
+pub use jsonwebtoken::jwk::JwkSet;

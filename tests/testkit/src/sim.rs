@@ -9,6 +9,7 @@ mod directory;
 mod entra;
 mod faults;
 mod imds;
+mod issuer;
 mod jwt;
 mod limits;
 mod line;
@@ -25,7 +26,10 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use arm::Arm;
-pub use arm::{ArmBucket, ArmLimit, ArmSettings, Compute, HandChange, StateChange, SystemIdentity};
+pub use arm::{
+    ArmBucket, ArmCalls, ArmLimit, ArmSettings, Compute, Fleet, FleetNode, HandChange, StateChange,
+    SystemIdentity,
+};
 pub use certificate::{Certificate, CertificateError};
 pub use config::{
     Application, ConfigError, Limits, ManagedIdentity, Resources, SimConfig, TrustedIssuer,
@@ -34,6 +38,7 @@ use directory::Directory;
 use entra::{Replays, Throttle};
 use faults::Faults;
 pub use faults::{Fault, FaultKind, Target, Times};
+pub use issuer::{FederatedCredential, IssuerKeys, ServedKeys};
 use jwt::Mint;
 pub use jwt::{Claims, VerifyError};
 pub use limits::LimitCounts;
@@ -148,64 +153,6 @@ impl AzureSim {
     /// The authority, with a trailing slash: `https://localhost:PORT/`.
     pub fn entra_url(&self) -> String {
         self.world.entra_url.clone()
-    }
-
-    /// ARM, with a trailing slash: `https://localhost:PORT/`.
-    pub fn arm_url(&self) -> String {
-        self.world.arm_url.clone()
-    }
-
-    /// The virtual machines and scale sets, as they are now.
-    pub fn computes(&self) -> Vec<Compute> {
-        self.world.arm.computes()
-    }
-
-    /// One of them.
-    pub fn compute(&self, id: &str) -> Option<Compute> {
-        self.world.arm.compute(id)
-    }
-
-    /// Adds a virtual machine or scale set; one with the same id is replaced. Returns whether the id is one.
-    pub fn add_compute(&self, compute: &Compute) -> bool {
-        let added = self.world.arm.add_compute(compute);
-        arm::tell_imds(&self.world);
-        added
-    }
-
-    /// Deletes one. Returns whether it was there.
-    pub fn remove_compute(&self, id: &str) -> bool {
-        let removed = self.world.arm.remove_compute(id);
-        arm::tell_imds(&self.world);
-        removed
-    }
-
-    /// Creates a user-assigned identity, which is then there to be assigned.
-    pub fn add_arm_identity(&self, identity: ManagedIdentity) {
-        self.world.arm.add_identity(identity);
-        arm::tell_imds(&self.world);
-    }
-
-    /// Deletes one; where it is assigned it stays, without its ids. Returns whether it was there.
-    pub fn remove_arm_identity(&self, resource_id: &str) -> bool {
-        let removed = self.world.arm.remove_identity(resource_id);
-        arm::tell_imds(&self.world);
-        removed
-    }
-
-    /// Somebody adds and removes identities by hand. Returns whether the virtual machine or scale set is there.
-    pub fn change_by_hand(&self, change: &HandChange) -> bool {
-        arm::change_by_hand(&self.world, change)
-    }
-
-    /// Somebody else's operation. Returns whether the virtual machine or scale set is there.
-    pub fn set_compute_state(&self, change: &StateChange) -> bool {
-        arm::set_state(&self.world, change)
-    }
-
-    /// How long changes take that begin from now on. Zero: they are done when they are answered.
-    pub fn set_operation_time(&self, time: std::time::Duration) {
-        let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        self.world.arm.set_operation_ms(milliseconds);
     }
 
     /// The certificate to trust for [`entra_url`](Self::entra_url) and [`arm_url`](Self::arm_url).

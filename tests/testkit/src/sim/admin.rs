@@ -1,5 +1,8 @@
 //! The admin API: what the library calls do, over HTTP, for programs in other languages.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use http::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -35,7 +38,7 @@ struct Lifetime {
 }
 
 /// Answers; never recorded, never faulted.
-pub(crate) fn answer(world: &World, visit: &Visit) -> Reply {
+pub(crate) fn answer(world: &Arc<World>, visit: &Visit) -> Reply {
     match (visit.head.method.clone(), visit.path()) {
         (Method::GET, "/admin") => shown(&world.addresses()),
         (Method::GET, "/admin/ca.pem") => Reply::text(StatusCode::OK, world.ca_pem.clone()),
@@ -59,7 +62,7 @@ pub(crate) fn answer(world: &World, visit: &Visit) -> Reply {
         (Method::PUT, "/admin/token-lifetime") => taken(visit, |lifetime: Lifetime| {
             world
                 .mint
-                .set_lifetime(std::time::Duration::from_secs(lifetime.seconds));
+                .set_lifetime(Duration::from_secs(lifetime.seconds));
         }),
         (_, path) if path.starts_with("/admin/arm/") => of_arm(world, visit),
         (method, path) => wrong(
@@ -75,7 +78,16 @@ struct Milliseconds {
     ms: u64,
 }
 
-fn of_arm(world: &World, visit: &Visit) -> Reply {
+/// Which virtual machine or scale set, and for how long where that matters.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    compute: String,
+    #[serde(default)]
+    ms: u64,
+}
+
+fn of_arm(world: &Arc<World>, visit: &Visit) -> Reply {
     match (visit.head.method.clone(), visit.path()) {
         (Method::GET, "/admin/arm/computes") => shown(&world.arm.computes()),
         (Method::PUT, "/admin/arm/computes") => taken(visit, |all: Vec<Compute>| {
@@ -92,6 +104,18 @@ fn of_arm(world: &World, visit: &Visit) -> Reply {
         (Method::POST, "/admin/arm/state") => {
             found(visit, |change: StateChange| arm::set_state(world, &change))
         }
+        (Method::POST, "/admin/arm/preempt") => {
+            found(visit, |one: Named| arm::preempt(world, &one.compute))
+        }
+        (Method::POST, "/admin/arm/delete") => found(visit, |one: Named| {
+            arm::delete(world, &one.compute, Duration::from_millis(one.ms))
+        }),
+        (Method::PUT, "/admin/arm/unassignable") => taken(visit, |ids: Vec<String>| {
+            world.arm.set_unassignable(&ids);
+        }),
+        (Method::POST, "/admin/arm/advance") => taken(visit, |time: Milliseconds| {
+            arm::advance(world, Duration::from_millis(time.ms));
+        }),
         (Method::PUT, "/admin/arm/operation-time") => taken(visit, |time: Milliseconds| {
             world.arm.set_operation_ms(time.ms);
         }),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::arm::ArmSettings;
 use super::certificate::Certificate;
+use super::issuer::FederatedCredential;
 
 /// The tenant of the managed identities unless told otherwise.
 pub(super) const DEFAULT_TENANT: &str = "7a1e0000-0000-4000-8000-00000000feed";
@@ -176,6 +177,9 @@ pub struct Application {
     /// Authorities trusted to certify this application by name (subject name/issuer authentication).
     #[serde(default)]
     pub trusted_issuers: Vec<TrustedIssuer>,
+    /// Tokens of others that speak for the application (workload identity federation); Entra allows twenty.
+    #[serde(default)]
+    pub federated_credentials: Vec<FederatedCredential>,
 }
 
 /// Any certificate with this subject from this authority speaks for the application.

@@ -8,6 +8,7 @@ mod assertion;
 mod chain;
 mod discovery;
 pub(crate) mod errors;
+mod federation;
 mod form;
 mod throttle;
 mod token;
@@ -94,7 +95,9 @@ async fn token_endpoint(
     world
         .record
         .amend(ticket, |call| call.faulted = met.is_fault());
-    let right = || token::grant(world, &request).unwrap_or_else(|refusal| refusal.reply(visit));
+    let federated = federation::check(world, &request).await;
+    let right =
+        || token::grant(world, &request, federated).unwrap_or_else(|refusal| refusal.reply(visit));
     met.answer(Target::Entra, right).await
 }
 

@@ -170,7 +170,8 @@ pub enum FaultKind {
         /// The URL.
         url: String,
     },
-    /// IMDS is being upgraded: 410 for this many milliseconds from the moment the fault is added. Ignores `times`.
+    /// IMDS is being upgraded: 410 for this many milliseconds from the moment the fault is added. Entra and ARM have an
+    /// outage: 503. Ignores `times`.
     Down {
         /// Milliseconds. The documented maximum is 70 000.
         ms: u64,
@@ -356,7 +357,8 @@ async fn perform(kind: FaultKind, target: Target, right: impl FnOnce() -> Reply)
             body,
             retry_after,
         } => status(target, code, body, retry_after).into(),
-        FaultKind::Down { .. } => status(target, 410, None, None).into(),
+        FaultKind::Down { .. } if target == Target::Imds => status(target, 410, None, None).into(),
+        FaultKind::Down { .. } => status(target, 503, None, None).into(),
         FaultKind::Aadsts { code } => entra::errors::catalogued(code).into(),
         FaultKind::Hang => std::future::pending().await,
         FaultKind::Reset => Outcome::Reset,

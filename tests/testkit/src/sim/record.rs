@@ -120,6 +120,11 @@ impl Record {
         self.0.lock().list.clone()
     }
 
+    /// Shows each call in order, without copying the record.
+    pub(crate) fn each(&self, mut look: impl FnMut(&Call)) {
+        self.0.lock().list.iter().for_each(&mut look);
+    }
+
     pub(crate) fn clear(&self) {
         let mut calls = self.0.lock();
         calls.epoch += 1;

@@ -2,7 +2,9 @@
 
 mod changes;
 mod effects;
+mod fleet;
 mod requests;
+mod time;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,5 +1,5 @@
 //! Entra with client assertions: each thing that can be wrong with one.
 
-mod builder;
+pub(crate) mod builder;
 mod certificates;
 mod claims;

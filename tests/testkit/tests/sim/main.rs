@@ -7,6 +7,7 @@ mod assertion;
 mod client;
 mod entra;
 mod faults;
+mod federation;
 mod fixtures;
 mod imds;
 mod program;

@@ -54,7 +54,7 @@ pub(crate) fn application() -> Application {
         secrets: vec![SECRET.into()],
         expired_secrets: vec!["an-old-one".into()],
         certificates: vec![pki::self_signed().certificate().clone()],
-        trusted_issuers: Vec::new(),
+        ..Application::default()
     }
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"flag"
+	"net"
 	"net/http"
 	"os"
 	"time"
@@ -16,24 +17,21 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 )
 
-// tokenVariable holds the token: the arguments of a process are everybody's to read.
-const tokenVariable = "ARM_TOKEN"
+// imds is the address that azidentity has for the metadata service, and cannot be told another.
+const imds = "169.254.169.254:80"
 
-// place is where a real server is.
+// place is where real servers are, and as whom to go there.
 type place struct {
-	arm, ca string
+	arm, login, imds, ca string
+	who                  identity
 }
 
 func (p *place) flags() {
 	flag.StringVar(&p.arm, "arm", "", "the URL of ARM")
+	flag.StringVar(&p.login, "login", "", "the URL of Entra ID")
+	flag.StringVar(&p.imds, "imds", "", "the address of the metadata service, with a port")
 	flag.StringVar(&p.ca, "ca", "", "the certificate to trust, PEM")
-}
-
-// given is a token that somebody else got.
-type given string
-
-func (g given) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	return azcore.AccessToken{Token: string(g), ExpiresOn: time.Now().Add(time.Hour)}, nil
+	p.who.flags()
 }
 
 func (p *place) connect() (azcore.TokenCredential, *arm.ClientOptions, error) {
@@ -45,14 +43,16 @@ func (p *place) connect() (azcore.TokenCredential, *arm.ClientOptions, error) {
 		cloud.ResourceManager: {Audience: "https://management.azure.com", Endpoint: p.arm},
 	}
 	options := policy.ClientOptions{
-		Cloud:     cloud.Configuration{Services: services},
+		Cloud:     cloud.Configuration{ActiveDirectoryAuthorityHost: p.login, Services: services},
 		Transport: transport,
 		// What a server answers is to be seen, not what comes after some tries.
 		Retry: policy.RetryOptions{MaxRetries: -1},
 	}
-	return given(os.Getenv(tokenVariable)), &arm.ClientOptions{ClientOptions: options, DisableRPRegistration: true}, nil
+	credential, err := p.who.credential(options)
+	return credential, &arm.ClientOptions{ClientOptions: options, DisableRPRegistration: true}, err
 }
 
+// trusting is a client that finds the metadata service where it is, by whatever URL it is asked.
 func (p *place) trusting() (*http.Client, error) {
 	pem, err := os.ReadFile(p.ca)
 	if err != nil {
@@ -62,5 +62,13 @@ func (p *place) trusting() (*http.Client, error) {
 	if !roots.AppendCertsFromPEM(pem) {
 		return nil, errors.New("--ca holds no certificate")
 	}
-	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}}, nil
+	dialer := &net.Dialer{Timeout: 10 * time.Second}
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		if address == imds {
+			address = p.imds
+		}
+		return dialer.DialContext(ctx, network, address)
+	}
+	trust := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: trust, DialContext: dial}}, nil
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue};
 
@@ -63,7 +63,6 @@ impl fmt::Display for Charge {
 
 /// All buckets that were ever used.
 pub(super) struct Buckets {
-    begun: Instant,
     minute: Duration,
     changed: HashMap<ArmLimit, ArmBucket>,
     levels: HashMap<(ArmLimit, String), Level>,
@@ -78,7 +77,6 @@ struct Level {
 impl Buckets {
     pub(super) fn new(settings: &ArmSettings) -> Self {
         Self {
-            begun: Instant::now(),
             minute: Duration::from_millis(settings.minute_ms.max(1)),
             changed: settings
                 .buckets
@@ -89,19 +87,22 @@ impl Buckets {
         }
     }
 
-    /// Takes one token from each bucket, or none at all.
+    /// Takes one token from each bucket, or none at all. `now` is since the start.
     pub(super) fn charge(
         &mut self,
         request: &Request,
         caller: &Caller,
-        operates_on: Option<String>,
+        place: &Place,
+        now: Duration,
     ) -> Result<Vec<Charge>, Refusal> {
-        let keys = keys(request, caller, operates_on);
-        if let Some((limit, _)) = keys.iter().find(|key| self.level(key).tokens == 0) {
-            return Err(Refusal::throttled(*limit, self.seconds_to_next()));
+        let keys = keys(request, caller, place);
+        let mut empty = keys.iter().filter(|key| self.level(key, now).tokens == 0);
+        if let Some((limit, _)) = empty.next() {
+            let limit = *limit;
+            return Err(Refusal::throttled(limit, self.seconds_to_next(now)));
         }
         let charge = |key: &(ArmLimit, String)| {
-            let level = self.level(key);
+            let level = self.level(key, now);
             level.tokens -= 1;
             Charge {
                 limit: key.0,
@@ -111,13 +112,13 @@ impl Buckets {
         Ok(keys.iter().map(charge).collect())
     }
 
-    fn level(&mut self, key: &(ArmLimit, String)) -> &mut Level {
+    fn level(&mut self, key: &(ArmLimit, String), now: Duration) -> &mut Level {
         let bucket = self
             .changed
             .get(&key.0)
             .copied()
             .unwrap_or_else(|| key.0.documented());
-        let minute = self.now();
+        let minute = self.minutes(now);
         let level = self.levels.entry(key.clone()).or_insert(Level {
             tokens: bucket.capacity,
             minute,
@@ -128,32 +129,37 @@ impl Buckets {
         level
     }
 
-    fn now(&self) -> u32 {
-        let minutes = self.begun.elapsed().as_nanos() / self.minute.as_nanos();
+    fn minutes(&self, now: Duration) -> u32 {
+        let minutes = now.as_nanos() / self.minute.as_nanos();
         u32::try_from(minutes).unwrap_or(u32::MAX)
     }
 
     /// Rounded up: who comes back then finds new tokens.
-    fn seconds_to_next(&self) -> u64 {
-        let next = self.minute * (self.now() + 1);
-        let left = next.saturating_sub(self.begun.elapsed());
+    fn seconds_to_next(&self, now: Duration) -> u64 {
+        let next = self.minute * (self.minutes(now) + 1);
+        let left = next.saturating_sub(now);
         left.as_secs() + u64::from(left.subsec_nanos() > 0)
     }
 }
 
-/// One resource's, its kind's in the subscription, and the principal's at the front door.
-fn keys(
-    request: &Request,
-    caller: &Caller,
-    operates_on: Option<String>,
-) -> Vec<(ArmLimit, String)> {
+/// What a call concerns.
+pub(super) struct Place {
+    /// The key of the resource, if that is known.
+    pub(super) on: Option<String>,
+    /// Its region, empty where it is not known.
+    pub(super) region: String,
+}
+
+/// One resource's, its kind's in the region of the subscription, and the principal's at the front door.
+fn keys(request: &Request, caller: &Caller, place: &Place) -> Vec<(ArmLimit, String)> {
     let subscription = request.subscription().to_lowercase();
+    let region = format!("{subscription} {}", place.region);
     let door = format!("{subscription} {}", caller.object_id.to_lowercase());
     let (one, all, own) = match &request.route {
         Route::Operation { name, .. } => (
             ArmLimit::Operation,
             ArmLimit::OperationAll,
-            operates_on.unwrap_or_else(|| name.clone()),
+            place.on.clone().unwrap_or_else(|| name.clone()),
         ),
         Route::Compute(id) => {
             let (one, all) = of_resource(id.scale_set, request.verb());
@@ -165,7 +171,7 @@ fn keys(
     } else {
         ArmLimit::Reads
     };
-    vec![(front, door), (one, own), (all, subscription)]
+    vec![(front, door), (one, own), (all, region)]
 }
 
 fn of_resource(scale_set: bool, verb: Verb) -> (ArmLimit, ArmLimit) {

@@ -10,14 +10,15 @@ use uuid::Uuid;
 
 use super::auth::Caller;
 use super::body::Change;
+use super::clock::{Due, settle, settle_at};
 use super::errors::Refusal;
-use super::operation::{self, Operation};
+use super::hand::PREEMPTED;
+use super::operation::Operation;
 use super::route::{ComputeRef, Request};
 use super::settings::ArmSettings;
 use super::state::{Resource, State};
 use crate::sim::World;
 use crate::sim::faults::ArmEffect;
-use crate::sim::record::now_ms;
 use crate::sim::reply::Reply;
 
 /// Checks a change in ARM's order and begins it.
@@ -30,20 +31,22 @@ pub(super) fn begin(
     effect: Option<ArmEffect>,
 ) -> Result<Reply, Refusal> {
     let name = Uuid::new_v4().to_string();
-    let (time, location) = {
+    let (time, due, location) = {
         let settings = &world.arm.settings;
         let mut state = world.arm.lock();
         may_write(settings, caller, id)?;
         let resource = state.find(id)?;
-        is_free(resource, request, &change)?;
-        is_right(&state, settings, resource, caller, &change)?;
+        let preempts = settings.preempts && state.is_ours(resource);
+        is_free(resource, request, &change, preempts)?;
+        is_right(&state, resource, caller, &change)?;
         let location = resource.location.clone();
-        state.start(id, &name, change, effect.as_ref());
-        (Duration::from_millis(state.operation_ms), location)
+        let time = Duration::from_millis(state.operation_ms);
+        let due = state.start(id, &name, change, effect.as_ref());
+        (time, due, location)
     };
     match time.is_zero() {
-        true => operation::end(world, &name),
-        false => operation::run(world, name.clone(), time),
+        true => settle(world),
+        false => settle_at(world, due),
     }
     let reply = world.arm.show(world, id, request)?;
     Ok(match time.is_zero() {
@@ -104,7 +107,12 @@ fn may_write(settings: &ArmSettings, caller: &Caller, id: &ComputeRef) -> Result
 }
 
 /// Nothing else is under way, and nothing has changed since the caller looked.
-fn is_free(resource: &Resource, request: &Request, change: &Change) -> Result<(), Refusal> {
+fn is_free(
+    resource: &Resource,
+    request: &Request,
+    change: &Change,
+    preempts: bool,
+) -> Result<(), Refusal> {
     let id = &resource.id;
     if resource.state == "Deleting" {
         let message = format!(
@@ -130,7 +138,7 @@ fn is_free(resource: &Resource, request: &Request, change: &Change) -> Result<()
             message,
         ));
     }
-    if resource.running.is_some() {
+    if resource.running.is_some() && !preempts {
         let message =
             format!("Another operation on '{id}' or a dependent resource is in progress.");
         return Err(Refusal::new(
@@ -151,7 +159,6 @@ fn is_free(resource: &Resource, request: &Request, change: &Change) -> Result<()
 
 fn is_right(
     state: &State,
-    settings: &ArmSettings,
     resource: &Resource,
     caller: &Caller,
     change: &Change,
@@ -161,7 +168,7 @@ fn is_right(
             "azure-sim: this type would add or delete the system-assigned identity, which is not podgate's to do",
         ));
     }
-    may_assign(settings, resource, caller, change)?;
+    may_assign(state, resource, caller, change)?;
     if let Some(missing) = change
         .add
         .iter()
@@ -190,17 +197,12 @@ fn is_right(
 
 /// All that may not be assigned are named in one quoted list.
 fn may_assign(
-    settings: &ArmSettings,
+    state: &State,
     resource: &Resource,
     caller: &Caller,
     change: &Change,
 ) -> Result<(), Refusal> {
-    let forbidden = |id: &&String| {
-        settings
-            .unassignable
-            .iter()
-            .any(|one| one.eq_ignore_ascii_case(id))
-    };
+    let forbidden = |id: &&String| state.unassignable.contains(&id.to_lowercase());
     let named: Vec<&str> = change
         .add
         .iter()
@@ -242,7 +244,23 @@ fn unknown_identity(resource: &Resource, id: &str) -> Refusal {
 }
 
 impl State {
-    fn start(&mut self, id: &ComputeRef, name: &str, change: Change, effect: Option<&ArmEffect>) {
+    /// Whether the operation that is under way has a name of ours.
+    fn is_ours(&self, resource: &Resource) -> bool {
+        let running = resource.running.as_ref();
+        running.is_some_and(|name| self.operations.contains_key(name))
+    }
+
+    /// Begins an operation, in place of one that is under way. Returns when it ends.
+    fn start(
+        &mut self,
+        id: &ComputeRef,
+        name: &str,
+        change: Change,
+        effect: Option<&ArmEffect>,
+    ) -> Duration {
+        self.cancel(&id.key(), PREEMPTED.0, PREEMPTED.1);
+        let started = self.clock.now();
+        let due = started + Duration::from_millis(self.operation_ms);
         let failure = match effect {
             Some(ArmEffect::OperationFails {
                 code,
@@ -255,14 +273,17 @@ impl State {
             on: id.key(),
             change,
             failure,
-            started_ms: now_ms(),
-            ended_ms: None,
+            canceled: None,
+            started,
+            ended: None,
         };
+        self.agenda.add(due, Due::End(name.to_owned()));
         self.operations.insert(name.to_owned(), operation);
         if let Some(resource) = self.resources.get_mut(&id.key()) {
             resource.running = Some(name.to_owned());
             resource.state = "Updating".to_owned();
             resource.version += 1;
         }
+        due
     }
 }

@@ -1,7 +1,11 @@
 //! What somebody else does: changes by hand, deletions, other people's operations.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
+use super::clock::{Due, settle, settle_at};
 use super::operation::tell_imds;
 use super::state::Arm;
 use crate::sim::World;
@@ -33,6 +37,18 @@ pub struct StateChange {
 /// Whose operation it is that has no name of ours.
 const FOREIGN: &str = "somebody else's";
 
+/// What the operation says that gave way (reported by users of virtual machines).
+pub(super) const PREEMPTED: (&str, &str) = (
+    "OperationPreempted",
+    "Operation execution has been preempted by a more recent operation.",
+);
+
+/// The same where the more recent operation is a deletion.
+const PREEMPTED_BY_DELETE: (&str, &str) = (
+    "OperationPreemptedByDelete",
+    "Operation execution has been preempted by a delete operation.",
+);
+
 impl Arm {
     fn change_by_hand(&self, change: &HandChange) -> bool {
         let mut state = self.lock();
@@ -59,6 +75,16 @@ impl Arm {
         resource.version += 1;
         true
     }
+
+    /// Gives up our operation in favour of somebody else's, which brings about this state.
+    fn preempt(&self, id: &str, by: (&str, &str), state: &str) -> bool {
+        self.lock().cancel(&id.to_lowercase(), by.0, by.1);
+        let change = StateChange {
+            compute: id.to_owned(),
+            state: state.to_owned(),
+        };
+        self.set_state(&change)
+    }
 }
 
 /// Returns whether the virtual machine or scale set is there.
@@ -71,4 +97,27 @@ pub(crate) fn change(world: &World, change: &HandChange) -> bool {
 /// Likewise.
 pub(crate) fn set_state(world: &World, change: &StateChange) -> bool {
     world.arm.set_state(change)
+}
+
+/// Likewise.
+pub(crate) fn preempt(world: &World, id: &str) -> bool {
+    world.arm.preempt(id, PREEMPTED, "Updating")
+}
+
+/// Likewise. It is `Deleting` for this time, and then not there any more.
+pub(crate) fn delete(world: &Arc<World>, id: &str, time: Duration) -> bool {
+    if !world.arm.preempt(id, PREEMPTED_BY_DELETE, "Deleting") {
+        return false;
+    }
+    let due = {
+        let mut state = world.arm.lock();
+        let due = state.clock.now() + time;
+        state.agenda.add(due, Due::Gone(id.to_lowercase()));
+        due
+    };
+    match time.is_zero() {
+        true => settle(world),
+        false => settle_at(world, due),
+    }
+    true
 }

@@ -1,16 +1,15 @@
 //! Long-running operations: a status to ask for, and an effect at the end.
 
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::body::Change;
+use super::clock::Clock;
 use super::errors::Refusal;
-use super::state::{Arm, State};
+use super::state::{Arm, Resource, State};
 use crate::sim::World;
-use crate::sim::record::now_ms;
 use crate::sim::reply::Reply;
 
 /// One operation, running or ended.
@@ -20,35 +19,63 @@ pub(super) struct Operation {
     pub(super) change: Change,
     /// How it is scripted to fail: the error, and how many of the adds it makes before.
     pub(super) failure: Option<(Value, usize)>,
-    pub(super) started_ms: u64,
-    pub(super) ended_ms: Option<u64>,
+    /// Why it was given up, if it was; nothing of it is done then.
+    pub(super) canceled: Option<Value>,
+    pub(super) started: Duration,
+    pub(super) ended: Option<Duration>,
 }
 
 impl Operation {
     fn status(&self) -> &'static str {
-        match (self.ended_ms, &self.failure) {
-            (None, _) => "InProgress",
-            (Some(_), None) => "Succeeded",
-            (Some(_), Some(_)) => "Failed",
+        match (self.ended, &self.canceled, &self.failure) {
+            (None, ..) => "InProgress",
+            (Some(_), Some(_), _) => "Canceled",
+            (Some(_), None, Some(_)) => "Failed",
+            (Some(_), None, None) => "Succeeded",
         }
     }
 
-    fn document(&self, name: &str) -> Value {
-        let time = |ms: u64| {
-            let ms = i64::try_from(ms).unwrap_or(i64::MAX);
+    fn error(&self) -> Option<&Value> {
+        let failed = self.failure.as_ref().map(|(error, _)| error);
+        self.canceled.as_ref().or(failed)
+    }
+
+    fn document(&self, name: &str, clock: &Clock) -> Value {
+        let time = |at: Duration| {
+            let ms = i64::try_from(clock.unix_ms(at)).unwrap_or(i64::MAX);
             jiff::Timestamp::from_millisecond(ms)
                 .map(|at| at.to_string())
                 .unwrap_or_default()
         };
         let mut body =
-            json!({"name": name, "startTime": time(self.started_ms), "status": self.status()});
-        if let Some(ended) = self.ended_ms {
+            json!({"name": name, "startTime": time(self.started), "status": self.status()});
+        if let Some(ended) = self.ended {
             body["endTime"] = json!(time(ended));
         }
-        if let (Some(_), Some((error, _))) = (self.ended_ms, &self.failure) {
+        if let (Some(_), Some(error)) = (self.ended, self.error()) {
             body["error"] = error.clone();
         }
         body
+    }
+
+    /// The effect on the resource.
+    fn apply(&self, resource: &mut Resource) {
+        let adds = self.failure.as_ref().map_or(usize::MAX, |(_, adds)| *adds);
+        for id in self.change.add.iter().take(adds) {
+            resource
+                .assigned
+                .entry(id.to_lowercase())
+                .or_insert_with(|| id.clone());
+        }
+        if self.failure.is_some() {
+            return;
+        }
+        self.change.remove.iter().for_each(|id| {
+            resource.assigned.remove(&id.to_lowercase());
+        });
+        if !self.change.user {
+            resource.assigned.clear();
+        }
     }
 }
 
@@ -62,30 +89,13 @@ impl Arm {
                 format!("The operation '{name}' could not be found."),
             )
         })?;
-        let reply = Reply::json(StatusCode::OK, &operation.document(name));
-        let running = operation.ended_ms.is_none();
+        let reply = Reply::json(StatusCode::OK, &operation.document(name, &state.clock));
+        let running = operation.ended.is_none();
         Ok(super::after(
             reply,
             self.settings.retry_after_seconds.filter(|_| running),
         ))
     }
-}
-
-/// Ends an operation when its time has come, unless the simulation is gone by then.
-pub(super) fn run(world: &Arc<World>, name: String, time: Duration) {
-    let world: Weak<World> = Arc::downgrade(world);
-    tokio::spawn(async move {
-        tokio::time::sleep(time).await;
-        if let Some(world) = world.upgrade() {
-            end(&world, &name);
-        }
-    });
-}
-
-/// The effect.
-pub(super) fn end(world: &World, name: &str) {
-    world.arm.lock().end(name);
-    tell_imds(world);
 }
 
 /// IMDS of the node serves what is on the node, and nothing else.
@@ -96,42 +106,53 @@ pub(crate) fn tell_imds(world: &World) {
 }
 
 impl State {
-    fn end(&mut self, name: &str) {
+    /// The effect, unless the operation was given up before.
+    pub(super) fn end(&mut self, name: &str, at: Duration) {
         let Some(operation) = self.operations.get_mut(name) else {
             return;
         };
-        operation.ended_ms = Some(now_ms());
+        if operation.ended.is_some() {
+            return;
+        }
+        operation.ended = Some(at);
         // Deleted meanwhile: the operation ends, and changes nothing.
         let Some(resource) = self.resources.get_mut(&operation.on) else {
             return;
         };
-        let adds = operation
-            .failure
-            .as_ref()
-            .map_or(usize::MAX, |(_, adds)| *adds);
-        for id in operation.change.add.iter().take(adds) {
-            resource
-                .assigned
-                .entry(id.to_lowercase())
-                .or_insert_with(|| id.clone());
-        }
-        if operation.failure.is_none() {
-            operation.change.remove.iter().for_each(|id| {
-                resource.assigned.remove(&id.to_lowercase());
-            });
-            if !operation.change.user {
-                resource.assigned.clear();
-            }
-        }
+        operation.apply(resource);
         resource.version += 1;
+        if resource.running.as_deref() != Some(name) {
+            return;
+        }
         resource.running = None;
         if resource.state == "Updating" {
-            resource.state = if operation.failure.is_some() {
-                "Failed"
-            } else {
-                "Succeeded"
-            }
-            .to_owned();
+            let failed = operation.failure.is_some();
+            resource.state = if failed { "Failed" } else { "Succeeded" }.to_owned();
+        }
+    }
+
+    /// Gives up the operation that is under way on the resource with this key, if there is one. Somebody else's is not
+    /// in the list.
+    pub(super) fn cancel(&mut self, key: &str, code: &str, message: &str) {
+        let Some(resource) = self.resources.get_mut(key) else {
+            return;
+        };
+        let now = self.clock.now();
+        let running = resource.running.take();
+        if let Some(operation) = running.and_then(|name| self.operations.get_mut(&name)) {
+            operation.canceled = Some(json!({"code": code, "message": message}));
+            operation.ended = Some(now);
+        }
+    }
+
+    /// A resource that was being deleted is not there any more; one that was made anew meanwhile stays.
+    pub(super) fn gone(&mut self, key: &str) {
+        if self
+            .resources
+            .get(key)
+            .is_some_and(|one| one.state == "Deleting")
+        {
+            self.resources.remove(key);
         }
     }
 }

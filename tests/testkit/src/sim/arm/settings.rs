@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::fleet::Fleet;
 use crate::ManagedIdentity;
 
 /// Azure's audiences for ARM; with and without a slash are both taken.
@@ -18,6 +19,8 @@ const AUDIENCES: [&str; 2] = [
 pub struct ArmSettings {
     /// What a token must be for, compared without a trailing slash.
     pub audiences: Vec<String>,
+    /// Many virtual machines, scale sets and identities, beside those that are listed.
+    pub fleet: Option<Fleet>,
     /// The virtual machines and scale sets.
     pub computes: Vec<Compute>,
     /// The user-assigned identities that exist; each needs a `resource_id`.
@@ -28,6 +31,11 @@ pub struct ArmSettings {
     pub writers: Option<Vec<String>>,
     /// How long a change takes, milliseconds. 0: it is done when it is answered. Azure takes 10 to 60 s.
     pub operation_ms: u64,
+    /// Time does not pass by itself, for operations, deletions and throttling buckets, but by `advance`.
+    pub manual_time: bool,
+    /// A change takes the place of one that is under way, which ends `Canceled` (`OperationPreempted`) and without
+    /// effect. Otherwise the second one is a conflict.
+    pub preempts: bool,
     /// `Retry-After` of a change and of each poll, seconds. `None`: not sent.
     pub retry_after_seconds: Option<u64>,
     /// The length of a minute of the throttling buckets, milliseconds.
@@ -45,11 +53,14 @@ impl Default for ArmSettings {
     fn default() -> Self {
         Self {
             audiences: AUDIENCES.map(str::to_owned).to_vec(),
+            fleet: None,
             computes: Vec::new(),
             identities: Vec::new(),
             unassignable: Vec::new(),
             writers: None,
             operation_ms: 15_000,
+            manual_time: false,
+            preempts: false,
             retry_after_seconds: Some(5),
             minute_ms: 60_000,
             buckets: BTreeMap::new(),
@@ -103,23 +114,23 @@ fn succeeded() -> String {
 pub enum ArmLimit {
     /// Low Cost Get of one scale set.
     ScaleSetGet,
-    /// Low Cost Get of all scale sets of a subscription.
+    /// Low Cost Get of all scale sets of a subscription in a region.
     ScaleSetGetAll,
     /// Update of one scale set.
     ScaleSetUpdate,
-    /// Update of all scale sets of a subscription.
+    /// Update of all scale sets of a subscription in a region.
     ScaleSetUpdateAll,
     /// Low Cost Get of one virtual machine.
     MachineGet,
-    /// Low Cost Get of all virtual machines of a subscription.
+    /// Low Cost Get of all virtual machines of a subscription in a region.
     MachineGetAll,
     /// Update of one virtual machine.
     MachineUpdate,
-    /// Update of all virtual machines of a subscription.
+    /// Update of all virtual machines of a subscription in a region.
     MachineUpdateAll,
     /// Get Operation of one resource's operations.
     Operation,
-    /// Get Operation of a subscription.
+    /// Get Operation of a subscription in a region.
     OperationAll,
     /// Reads of a subscription by one principal, at the front door.
     Reads,

@@ -1,12 +1,13 @@
 //! What exists, and what is under way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use http::StatusCode;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::auth::Caller;
-use super::buckets::{Buckets, Charge};
+use super::buckets::{Buckets, Charge, Place};
+use super::clock::{Agenda, Clock};
 use super::document;
 use super::errors::Refusal;
 use super::operation::Operation;
@@ -26,10 +27,14 @@ pub(super) struct State {
     pub(super) resources: BTreeMap<String, Resource>,
     /// The user-assigned identities that exist, likewise.
     pub(super) identities: BTreeMap<String, ManagedIdentity>,
+    /// Those that nobody may assign, likewise.
+    pub(super) unassignable: BTreeSet<String>,
     /// By name.
     pub(super) operations: BTreeMap<String, Operation>,
     pub(super) buckets: Buckets,
     pub(super) operation_ms: u64,
+    pub(super) clock: Clock,
+    pub(super) agenda: Agenda,
 }
 
 /// A virtual machine or scale set.
@@ -81,13 +86,20 @@ impl Resource {
 }
 
 impl Arm {
-    pub(crate) fn new(settings: ArmSettings) -> Self {
+    pub(crate) fn new(mut settings: ArmSettings) -> Self {
+        if let Some(fleet) = settings.fleet.clone() {
+            fleet.join(&mut settings);
+        }
+        let unassignable = settings.unassignable.iter().map(|id| id.to_lowercase());
         let state = State {
             resources: BTreeMap::new(),
             identities: BTreeMap::new(),
+            unassignable: unassignable.collect(),
             operations: BTreeMap::new(),
             buckets: Buckets::new(&settings),
             operation_ms: settings.operation_ms,
+            clock: Clock::new(settings.manual_time),
+            agenda: Agenda::default(),
         };
         let arm = Self {
             state: Mutex::new(state),
@@ -152,6 +164,19 @@ impl Arm {
         self.lock().identities.remove(&id.to_lowercase()).is_some()
     }
 
+    pub(crate) fn set_assignable(&self, id: &str, assignable: bool) {
+        let (mut state, key) = (self.lock(), id.to_lowercase());
+        match assignable {
+            true => state.unassignable.remove(&key),
+            false => state.unassignable.insert(key),
+        };
+    }
+
+    /// Replaces the list of those that nobody may assign.
+    pub(crate) fn set_unassignable(&self, ids: &[String]) {
+        self.lock().unassignable = ids.iter().map(|id| id.to_lowercase()).collect();
+    }
+
     pub(crate) fn set_operation_ms(&self, milliseconds: u64) {
         self.lock().operation_ms = milliseconds;
     }
@@ -170,11 +195,17 @@ impl Arm {
         caller: &Caller,
     ) -> Result<Vec<Charge>, Refusal> {
         let mut state = self.lock();
-        let operates_on = match &request.route {
+        let on = match &request.route {
             Route::Operation { name, .. } => state.operations.get(name).map(|one| one.on.clone()),
-            Route::Compute(_) => None,
+            Route::Compute(id) => Some(id.key()),
         };
-        state.buckets.charge(request, caller, operates_on)
+        let resource = on.as_ref().and_then(|key| state.resources.get(key));
+        let place = Place {
+            region: resource.map_or_else(String::new, |one| one.location.to_lowercase()),
+            on,
+        };
+        let now = state.clock.now();
+        state.buckets.charge(request, caller, &place, now)
     }
 
     /// The answer to a GET.

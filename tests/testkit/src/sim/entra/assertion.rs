@@ -6,7 +6,7 @@ use aws_lc_rs::signature::{
     RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, RsaParameters, UnparsedPublicKey,
 };
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -93,19 +93,19 @@ pub(super) fn check(
     )
 }
 
-fn malformed(why: &str) -> Refusal {
+pub(super) fn malformed(why: &str) -> Refusal {
     Refusal::new(
         50_027,
         format!("JWT token is invalid or malformed. azure-sim: {why}"),
     )
 }
 
-fn base64url(text: &str, what: &str) -> Result<Vec<u8>, Refusal> {
+pub(super) fn base64url(text: &str, what: &str) -> Result<Vec<u8>, Refusal> {
     let why = || malformed(&format!("the {what} is not unpadded base64url"));
     URL_SAFE_NO_PAD.decode(text).map_err(|_| why())
 }
 
-fn part<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, Refusal> {
+pub(super) fn part<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, Refusal> {
     let json = base64url(text, what)?;
     serde_json::from_slice(&json)
         .map_err(|why| malformed(&format!("the {what} is not as expected: {why}")))
@@ -173,16 +173,11 @@ struct Thumbprints {
 
 impl Thumbprints {
     fn of(header: &Header, dialect: Dialect) -> Result<Self, Refusal> {
-        // adal and MSAL Python pad x5t, although RFC 7515 says not to; nobody pads x5t#S256.
-        let sha1 = header
-            .x5t
-            .as_deref()
-            .map(|text| base64url(text.trim_end_matches('='), "x5t"))
-            .transpose()?;
-        let sha256 = header
-            .x5t_s256
-            .as_deref()
-            .map(|text| base64url(text, "x5t#S256"))
+        let sha1 = header.x5t.as_deref().map(|text| thumbprint(text, "x5t"));
+        let sha1 = sha1.transpose()?;
+        let sha256 = header.x5t_s256.as_deref();
+        let sha256 = sha256
+            .map(|text| thumbprint(text, "x5t#S256"))
             .transpose()?;
         if sha1.as_ref().is_some_and(|bytes| bytes.len() != 20)
             || sha256.as_ref().is_some_and(|b| b.len() != 32)
@@ -212,6 +207,14 @@ impl Thumbprints {
                 .sha256
                 .as_ref()
                 .is_none_or(|sent| certificate.thumbprint_sha256()[..] == **sent)
+    }
+}
+
+/// RFC 7515 says base64url without padding; adal and MSAL Python pad, and MSAL Go writes plain base64.
+fn thumbprint(text: &str, what: &str) -> Result<Vec<u8>, Refusal> {
+    match STANDARD.decode(text) {
+        Ok(bytes) => Ok(bytes),
+        Err(_) => base64url(text.trim_end_matches('='), what),
     }
 }
 
@@ -316,7 +319,7 @@ fn times(claims: &Claims, request: &TokenRequest<'_>) -> Result<(), Refusal> {
     }
 }
 
-fn out_of_time(now: f64, from: f64, until: f64, note: &str) -> Refusal {
+pub(super) fn out_of_time(now: f64, from: f64, until: f64, note: &str) -> Refusal {
     // The cast saturates, and jiff refuses what is out of its range.
     let at = |seconds: f64| {
         jiff::Timestamp::from_millisecond((seconds * 1000.0) as i64)

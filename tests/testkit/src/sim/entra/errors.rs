@@ -52,6 +52,12 @@ const CATALOGUE: &[(u32, u16, &str, &str)] = &[
         "invalid_client",
         "No matching federated identity record found for presented assertion.",
     ),
+    (
+        70025,
+        401,
+        "invalid_client",
+        "The client has no configured federated identity credentials.",
+    ),
     (90002, 400, "invalid_request", "Tenant not found."),
     (
         90023,
@@ -76,6 +82,12 @@ const CATALOGUE: &[(u32, u16, &str, &str)] = &[
         400,
         "invalid_resource",
         "The resource principal was not found in the tenant.",
+    ),
+    (
+        501661,
+        400,
+        "invalid_request",
+        "Request to External OIDC endpoint failed.",
     ),
     (
         700016,
@@ -112,6 +124,24 @@ const CATALOGUE: &[(u32, u16, &str, &str)] = &[
         401,
         "invalid_client",
         "Invalid certificate - subject name in certificate isn't authorized.",
+    ),
+    (
+        700211,
+        401,
+        "invalid_client",
+        "No matching federated identity record found for presented assertion issuer.",
+    ),
+    (
+        700212,
+        401,
+        "invalid_client",
+        "No matching federated identity record found for presented assertion audience.",
+    ),
+    (
+        700213,
+        401,
+        "invalid_client",
+        "No matching federated identity record found for presented assertion subject.",
     ),
     (
         900144,
@@ -162,12 +192,24 @@ const CATALOGUE: &[(u32, u16, &str, &str)] = &[
         "The provided client secret keys are expired.",
     ),
     (
+        7000272,
+        401,
+        "invalid_client",
+        "The certificate used to sign the federated credential could not be found in the metadata of the identity provider.",
+    ),
+    (
         7000274,
         401,
         "invalid_client",
         "Certificate is not within its validity period.",
     ),
     (7000277, 401, "invalid_client", "Certificate was revoked."),
+    (
+        7002138,
+        401,
+        "invalid_client",
+        "No matching federated identity record found: the subject matches with case-insensitive comparison only.",
+    ),
     (
         9002313,
         400,

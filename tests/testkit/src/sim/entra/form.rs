@@ -1,6 +1,7 @@
 //! The form of a token request: each field once, nothing unknown, everything the dialect needs.
 
 use http::header::CONTENT_TYPE;
+use serde_json::{Map, Value};
 use url::form_urlencoded;
 
 use super::Dialect;
@@ -11,7 +12,7 @@ use crate::sim::serve::Visit;
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// What the client credentials flow has.
-const FIELDS: [&str; 7] = [
+const FIELDS: [&str; 8] = [
     "grant_type",
     "client_id",
     "client_secret",
@@ -19,6 +20,7 @@ const FIELDS: [&str; 7] = [
     "client_assertion_type",
     "resource",
     "scope",
+    "claims",
 ];
 
 /// What Microsoft's own libraries add: telemetry, correlation, and a request for account data.
@@ -48,6 +50,9 @@ pub(crate) enum Credential {
     Secret(String),
     Assertion(String),
 }
+
+/// Scopes of OpenID Connect, which MSAL adds to each request. They mean nothing without a user, and are let pass.
+const OPENID_SCOPES: [&str; 4] = ["openid", "offline_access", "profile", "email"];
 
 type Pairs = [(String, String)];
 
@@ -101,6 +106,7 @@ impl TokenForm {
     pub(super) fn parse(pairs: &Pairs, dialect: Dialect) -> Result<Self, Refusal> {
         grant_type(pairs)?;
         known(pairs)?;
+        claims(pairs, dialect)?;
         let client_id = required(pairs, "client_id")?.to_owned();
         Ok(Self {
             client_id,
@@ -160,15 +166,19 @@ fn audience(pairs: &Pairs, dialect: Dialect) -> Result<String, Refusal> {
     }
 }
 
+/// One resource's `/.default`; beside it OpenID's scopes, each once, a blank between them (RFC 6749 §3.3).
 fn from_scope(scope: &str) -> Result<String, Refusal> {
-    if scope.is_empty() || scope.contains(char::is_whitespace) {
-        let message = format!(
-            "The provided request must include a 'scope' input parameter. The provided value for the input parameter \
-             'scope' is not valid. The scope {scope} is not valid."
-        );
-        return Err(Refusal::new(70_011, message));
+    let words: Vec<&str> = scope.split(' ').collect();
+    let (openid, resources): (Vec<&str>, Vec<&str>) =
+        words.iter().partition(|word| OPENID_SCOPES.contains(word));
+    let once = (1..openid.len()).all(|n| !openid[..n].contains(&openid[n]));
+    let [resource] = resources[..] else {
+        return Err(wrong_scope(scope));
+    };
+    if !once || resource.is_empty() || resource.contains(char::is_whitespace) {
+        return Err(wrong_scope(scope));
     }
-    match scope.strip_suffix("/.default") {
+    match resource.strip_suffix("/.default") {
         Some(resource) if !resource.is_empty() => Ok(resource.to_owned()),
         _ => Err(Refusal::new(
             1_002_012,
@@ -178,6 +188,56 @@ fn from_scope(scope: &str) -> Result<String, Refusal> {
             ),
         )),
     }
+}
+
+fn wrong_scope(scope: &str) -> Refusal {
+    Refusal::new(
+        70_011,
+        format!(
+            "The provided request must include a 'scope' input parameter. The provided value for the input parameter \
+             'scope' is not valid. The scope {scope} is not valid."
+        ),
+    )
+}
+
+/// The claims request of OpenID Connect Core §5.5. Clients name in it that they understand continuous access
+/// evaluation (`xms_cc`), and repeat what a resource's challenge asked for.
+fn claims(pairs: &Pairs, dialect: Dialect) -> Result<(), Refusal> {
+    let Some(text) = get(pairs, "claims") else {
+        return Ok(());
+    };
+    let wrong = |why: &str| Err(Refusal::strict(format!("azure-sim: claims {why}")));
+    if dialect == Dialect::Adfs {
+        return wrong("is not a field of AD FS");
+    }
+    let Ok(claims) = serde_json::from_str::<Map<String, Value>>(text) else {
+        return wrong("is a JSON object");
+    };
+    let tokens = ["access_token", "id_token", "userinfo"];
+    if claims.is_empty() || !claims.keys().all(|key| tokens.contains(&key.as_str())) {
+        return wrong("is for one or more of access_token, id_token and userinfo");
+    }
+    let of_a_token = |token: &Value| {
+        token
+            .as_object()
+            .is_some_and(|all| all.values().all(is_claim))
+    };
+    match claims.values().all(of_a_token) {
+        true => Ok(()),
+        false => wrong("asks for each claim with null, essential, value or values"),
+    }
+}
+
+fn is_claim(asked: &Value) -> bool {
+    let Some(members) = asked.as_object() else {
+        return asked.is_null();
+    };
+    members.iter().all(|(name, value)| match name.as_str() {
+        "essential" => value.is_boolean(),
+        "value" => !value.is_null(),
+        "values" => value.as_array().is_some_and(|all| !all.is_empty()),
+        _ => false,
+    })
 }
 
 fn credential(pairs: &Pairs) -> Result<Credential, Refusal> {

@@ -12,15 +12,23 @@ use crate::sim::World;
 use crate::sim::jwt::{Grant, Minted};
 use crate::sim::reply::Reply;
 
-/// Checks the tenant, the application, its credential and the resource, in Entra's order.
-pub(super) fn grant(world: &World, request: &TokenRequest<'_>) -> Result<Reply, Refusal> {
+/// Checks the tenant, the application, its credential and the resource, in Entra's order. `federated` is what came of
+/// an assertion of another issuer's.
+pub(super) fn grant(
+    world: &World,
+    request: &TokenRequest<'_>,
+    federated: Option<Result<(), Refusal>>,
+) -> Result<Reply, Refusal> {
     let application = application(world, request)?;
     if !world.throttle.admit(&application.client_id) {
         return Err(Refusal::throttled());
     }
-    match &request.form.credential {
-        Credential::Secret(secret) => check_secret(&application, secret)?,
-        Credential::Assertion(jwt) => assertion::check(jwt, &application, request, &world.replays)?,
+    match (&request.form.credential, federated) {
+        (Credential::Secret(secret), _) => check_secret(&application, secret)?,
+        (Credential::Assertion(_), Some(checked)) => checked?,
+        (Credential::Assertion(jwt), None) => {
+            assertion::check(jwt, &application, request, &world.replays)?;
+        }
     }
     resource(world, request)?;
     let minted = mint(world, request, &application);

@@ -197,6 +197,44 @@ async fn identities_that_do_not_exist_or_may_not_be_assigned_are_named_as_azure_
 }
 
 #[tokio::test]
+async fn the_role_to_assign_an_identity_can_be_given_later() {
+    let sim = start(config()).await;
+    let id = reader().resource_id;
+    let change = body("UserAssigned", std::slice::from_ref(&id), &[]);
+    sim.set_assignable(&id.to_uppercase(), false);
+    let refused = patch(&sim, &change, &[]).await;
+    assert_refused(&refused, 403, "LinkedAuthorizationFailed", &id);
+    sim.set_assignable(&id, true);
+    assert_eq!(patch(&sim, &change, &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_system_assigned_identity_keeps_its_principal_through_all_changes() {
+    let mut config = config();
+    config.arm.computes[0].system_assigned = Some(system());
+    let sim = start(config).await;
+    let id = [reader().resource_id];
+    let both = body("SystemAssigned, UserAssigned", &id, &[]);
+    let (added, etag) = (patch(&sim, &both, &[]).await.json(), "\"3\"");
+    assert_eq!(added["etag"], etag);
+    let alone = body("SystemAssigned", &[], &[]);
+    let taken = patch(&sim, &alone, &[("If-Match", etag)]).await.json();
+    for (shown, kind) in [
+        (&added, "SystemAssigned, UserAssigned"),
+        (&taken, "SystemAssigned"),
+        (&get(&sim, &scale_set()).await.json(), "SystemAssigned"),
+    ] {
+        assert_eq!(shown["identity"]["type"], kind);
+        assert_eq!(shown["identity"]["principalId"], system().object_id);
+        assert_eq!(shown["identity"]["tenantId"], TENANT);
+    }
+    assert_eq!(
+        sim.compute(&scale_set()).unwrap().system_assigned,
+        Some(system())
+    );
+}
+
+#[tokio::test]
 async fn only_writers_may_change_where_there_are_some() {
     let mut config = config();
     config.arm.writers = Some(vec![writer().client_id]);

@@ -1,7 +1,7 @@
 //! What an assertion says, and how it is signed.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use podgate_testkit::Application;
 use podgate_testkit::pki;
@@ -89,6 +89,16 @@ async fn a_signature_of_another_key_or_of_another_text_is_refused() {
 }
 
 #[tokio::test]
+async fn a_thumbprint_may_be_written_as_adal_and_msal_for_go_write_it() {
+    let sim = sim().await;
+    let own = pki::self_signed().certificate().thumbprint_sha256();
+    for text in [STANDARD.encode(own), URL_SAFE.encode(own)] {
+        let jwt = Assertion::v2(&sim, pki::self_signed()).header("x5t#S256", json!(text));
+        assert_eq!(send(&sim, &jwt.sign()).await.status, 200, "{text}");
+    }
+}
+
+#[tokio::test]
 async fn the_thumbprints_are_there_and_agree_with_the_algorithm_and_with_one_another() {
     let sim = sim().await;
     let right = || Assertion::v2(&sim, pki::self_signed());
@@ -109,12 +119,12 @@ async fn the_thumbprints_are_there_and_agree_with_the_algorithm_and_with_one_ano
             "x5t is the SHA-1",
         ),
         (
-            right().header("x5t#S256", json!(format!("{}=", x5t_s256(own)))),
+            right().header("x5t#S256", json!(format!("{}!", x5t_s256(own)))),
             "unpadded base64url",
         ),
         (
-            right().header("x5t#S256", json!(STANDARD.encode(own.thumbprint_sha256()))),
-            "unpadded base64url",
+            right().header("x5t#S256", json!(format!("{}A", x5t_s256(own)))),
+            "the SHA-256 of the certificate",
         ),
         (right().header("typ", Value::Null), "typ is JWT"),
         (right().header("crit", json!(["exp"])), "crit"),

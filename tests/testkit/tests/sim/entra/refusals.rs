@@ -66,7 +66,33 @@ async fn each_wrong_scope_has_its_own_aadsts_number() {
         ("vault/.default", "invalid_resource", 500_011),
         ("https://vault.azure.net", "invalid_scope", 1_002_012),
         ("/.default", "invalid_scope", 1_002_012),
-        ("https://a.example/.default openid", "invalid_scope", 70_011),
+        (
+            "https://a.example/.default https://b.example/.default",
+            "invalid_scope",
+            70_011,
+        ),
+        (
+            "https://a.example/.default openid openid",
+            "invalid_scope",
+            70_011,
+        ),
+        (
+            "https://a.example/.default  openid",
+            "invalid_scope",
+            70_011,
+        ),
+        (
+            "https://a.example/.default\topenid",
+            "invalid_scope",
+            70_011,
+        ),
+        (
+            "https://a.example/.default User.Read",
+            "invalid_scope",
+            70_011,
+        ),
+        ("https://a.example openid", "invalid_scope", 1_002_012),
+        ("openid offline_access profile", "invalid_scope", 70_011),
         ("", "invalid_scope", 70_011),
     ] {
         let answer = post(&sim, &v2(), &with(v2_fields(), "scope", scope)).await;
@@ -167,6 +193,49 @@ async fn what_microsofts_libraries_add_for_telemetry_is_let_pass() {
         "1",
     );
     assert_eq!(post(&sim, &v2(), &fields).await.status, 200);
+}
+
+#[tokio::test]
+async fn scopes_of_openid_connect_beside_the_resource_are_let_pass_and_change_nothing() {
+    let sim = sim().await;
+    let scope = format!("{RESOURCE}/.default openid offline_access profile");
+    let answer = post(&sim, &v2(), &with(v2_fields(), "scope", &scope)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(sim.verify(&token).unwrap().aud, RESOURCE);
+    assert_eq!(answer.json().get("id_token"), None, "nobody signed in");
+}
+
+#[tokio::test]
+async fn a_claims_request_is_openid_connect_s_and_nothing_else() {
+    let sim = sim().await;
+    for right in [
+        r#"{"access_token":{"xms_cc":{"values":["CP1"]}}}"#,
+        r#"{"access_token":{"nbf":{"essential":true,"value":"1790000000"},"acrs":null}}"#,
+        r#"{"id_token":{},"access_token":{}}"#,
+    ] {
+        let answer = post(&sim, &v2(), &with(v2_fields(), "claims", right)).await;
+        assert_eq!(answer.status, 200, "{right}: {}", answer.text());
+        let answer = post(&sim, &v1(), &with(v1_fields(), "claims", right)).await;
+        assert_eq!(answer.status, 200, "{right}: {}", answer.text());
+    }
+    for wrong in [
+        "",
+        "{",
+        "{}",
+        "[]",
+        "null",
+        r#"{"xms_cc":{"values":["CP1"]}}"#,
+        r#"{"access_token":null}"#,
+        r#"{"access_token":{"xms_cc":"CP1"}}"#,
+        r#"{"access_token":{"xms_cc":{"values":"CP1"}}}"#,
+        r#"{"access_token":{"xms_cc":{"values":[]}}}"#,
+        r#"{"access_token":{"xms_cc":{"essential":"yes"}}}"#,
+        r#"{"access_token":{"xms_cc":{"other":true}}}"#,
+    ] {
+        let answer = post(&sim, &v2(), &with(v2_fields(), "claims", wrong)).await;
+        assert_oauth(&answer, 400, "invalid_request", "azure-sim: claims");
+    }
 }
 
 #[tokio::test]
