@@ -119,13 +119,9 @@ impl Plan {
         }
     }
 
-    /// From now on this controller is the one that writes. What it knew of Azure counts for nothing: another one was in
-    /// charge.
+    /// From now on this controller is the one that writes. There is no way back: who has lost the lease ends.
     pub fn lead(&mut self, now: Instant) {
         self.leads = true;
-        self.waits.clear();
-        self.failing.clear();
-        self.unwanted.clear();
         let drift = self.settings.drift;
         let share = drift
             / u32::try_from(self.machines.len())
@@ -133,7 +129,7 @@ impl Plan {
                 .max(1);
         for (number, machine) in (0..).zip(self.machines.values_mut()) {
             // Not all at once: each costs a call.
-            machine.forget(now + share * number, drift);
+            machine.look_at(now + share * number, drift);
         }
         self.look_at_everything();
     }

@@ -162,18 +162,18 @@ impl Plan {
             let there = self.index.record(record);
             there.is_some_and(|there| self.is_immutable(hold, there))
         };
-        went || self.is_absent(hold) || must_stay() || self.is_spoken_for(hold, record)
+        went || self.is_absent(hold) || must_stay() || self.is_spoken_for(hold)
     }
 
-    fn is_spoken_for(&self, hold: &Hold, record: &ObjectRef) -> bool {
+    /// What is wanted of a machine is never what the asking record has to let go, so every one of these is another.
+    fn is_spoken_for(&self, hold: &Hold) -> bool {
         let machine = self.machines.get(&hold.compute);
         let wanted = machine.and_then(|machine| machine.wanted.get(&hold.resource));
-        let speaks = |other: &&ObjectRef| {
+        let speaks = |other: &ObjectRef| {
             let there = self.index.record(other);
-            *other != record
-                && there.is_some_and(|there| self.own_hold(there).as_ref() == Some(hold))
+            there.is_some_and(|there| self.own_hold(there).as_ref() == Some(hold))
         };
-        wanted.is_some_and(|wanted| wanted.iter().any(|other| speaks(&other)))
+        wanted.is_some_and(|wanted| wanted.iter().any(speaks))
     }
 
     fn is_present(&self, hold: &Hold) -> bool {

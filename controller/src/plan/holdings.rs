@@ -375,15 +375,9 @@ impl Holdings {
         self.barred.insert(id.clone(), Barred { until, times });
     }
 
-    /// Everything has to be looked at anew: somebody else was in charge. Where nothing else makes it look, it does so at
-    /// `first`.
-    pub(super) fn forget(&mut self, first: Instant, drift: Duration) {
-        let wanted = std::mem::take(&mut self.wanted);
-        *self = Self {
-            wanted,
-            looked: first.checked_sub(drift),
-            ..Self::default()
-        };
+    /// Where nothing else makes it look before, it does so at `first`.
+    pub(super) fn look_at(&mut self, first: Instant, drift: Duration) {
+        self.looked = first.checked_sub(drift);
     }
 }
 

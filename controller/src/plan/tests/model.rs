@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1 as core;
 use podgate_api::{
     AssignedState, AzureAssignedIdentity, AzureIdentity, AzureIdentityBinding,
-    AzureIdentityBindingSpec, AzureIdentitySpec, BEHAVIOR_ANNOTATION, BINDING_LABEL, IdentityType,
-    ObjectRef, ResourceId,
+    AzureIdentityBindingSpec, AzureIdentitySpec, BEHAVIOR_ANNOTATION, BINDING_LABEL, ClientId,
+    IdentityType, ObjectRef, ResourceId,
 };
 use podgate_azure::arm::{
     ArmError, AssignedIds, Compute, ComputeId, ComputeKind, ErrorClass, IdentityChange,
@@ -55,6 +55,8 @@ pub(super) struct Machine {
     pub(super) present: BTreeSet<ResourceId>,
     /// Not ours: there from the beginning.
     pub(super) foreign: BTreeSet<ResourceId>,
+    /// The client id that Azure tells of each identity, if it does.
+    pub(super) client_id: Option<ClientId>,
 }
 
 pub(super) fn settings() -> Settings {
@@ -480,7 +482,15 @@ impl Model {
             user_assigned: machine
                 .present
                 .iter()
-                .map(|id| (id.clone(), AssignedIds::default()))
+                .map(|id| {
+                    (
+                        id.clone(),
+                        AssignedIds {
+                            client_id: machine.client_id.clone(),
+                            principal_id: None,
+                        },
+                    )
+                })
                 .collect(),
             unreadable: 0,
         })

@@ -667,3 +667,145 @@ fn a_namespaced_controller_keeps_records_and_identities_in_their_namespace() {
     let names: Vec<_> = model.records.keys().cloned().collect();
     assert_eq!(names, [object("shop", "p-shop-a")]);
 }
+
+/// Does what is pending of one kind only.
+fn writes(model: &mut Model) {
+    model.take();
+    while let Some(which) = model
+        .pending
+        .iter()
+        .position(|effect| matches!(effect, Effect::Write(_)))
+    {
+        model.carry_out(which);
+        model.take();
+    }
+}
+
+#[test]
+fn an_identity_is_not_taken_while_the_record_of_its_next_user_is_being_written() {
+    let mut model = model();
+    model.binding(&object("shop", "also"), "a", "x", 0);
+    model.pod(&pod("p"), "n0", "a");
+    soon(&mut model);
+    // The old user is unbound, which takes effect at once, and a new one comes.
+    model.relabel(&pod("p"), "nothing");
+    model.pod(&pod("q"), "n1", "x");
+    // The model refuses a request that takes what is needed.
+    model.take();
+    assert!(
+        !model
+            .pending
+            .iter()
+            .any(|effect| matches!(effect, Effect::Azure(..))),
+        "{:?}",
+        model.pending
+    );
+    writes(&mut model);
+    assert_eq!(state(&model, "q", "a"), Some(AssignedState::Assigned));
+    assert_eq!(
+        state(&model, "p", "a"),
+        None,
+        "it went as soon as the other one was there"
+    );
+    assert_eq!(model.patches, 1);
+}
+
+#[test]
+fn a_record_goes_as_soon_as_another_of_its_kind_is_wanted_again() {
+    let mut model = model();
+    model.pod(&pod("p"), "n0", "a");
+    model.pod(&pod("q"), "n0", "a");
+    soon(&mut model);
+    model.delete_pod(&pod("p"));
+    model.delete_pod(&pod("q"));
+    model.pass(LINGER / 2);
+    assert_eq!(model.records.len(), 2, "both linger");
+    model.pod(&pod("q"), "n0", "a");
+    writes(&mut model);
+    assert_eq!(
+        (state(&model, "p", "a"), state(&model, "q", "a")),
+        (None, Some(AssignedState::Assigned))
+    );
+}
+
+#[test]
+fn a_pod_that_comes_while_its_identity_is_being_taken_waits_until_it_is_back() {
+    let mut model = model();
+    model.pod(&pod("p"), "n0", "a");
+    soon(&mut model);
+    model.relabel(&pod("p"), "nothing");
+    model.take();
+    assert!(
+        matches!(&model.pending[..], [Effect::Azure(_, Ask::Change(change))] if change.remove.len() == 1)
+    );
+    model.pod(&pod("q"), "n0", "a");
+    writes(&mut model);
+    assert_eq!(state(&model, "q", "a"), Some(AssignedState::Created));
+    soon(&mut model);
+    assert_eq!(state(&model, "q", "a"), Some(AssignedState::Assigned));
+    assert_eq!(on(&model, &scale_set("one")), ["a"]);
+}
+
+#[test]
+fn the_late_echo_of_a_watch_undoes_nothing() {
+    let mut model = model();
+    model.pod(&pod("p"), "n0", "a");
+    writes(&mut model);
+    let created = model.records.values().next().unwrap().clone();
+    soon(&mut model);
+    let echo = |record| crate::index::Object::Record(Record::read(record));
+    let before = model.writes;
+    model.plan.apply(echo(&created));
+    model.run();
+    assert_eq!(model.writes, before);
+    let assigned = model.records.values().next().unwrap().clone();
+    model.delete_pod(&pod("p"));
+    model.pass(LINGER * 2);
+    let before = model.writes;
+    model.plan.apply(echo(&assigned));
+    soon(&mut model);
+    assert_eq!(model.writes, before);
+}
+
+#[test]
+fn an_identity_that_azure_knows_as_immutable_stays_whatever_the_object_says() {
+    let client_id: podgate_api::ClientId = "00000000-0000-0000-0000-0000000000bb".parse().unwrap();
+    let mut model = model_of(Settings {
+        immutable: BTreeSet::from([client_id.clone()]),
+        ..settings()
+    });
+    model.azure.get_mut(&scale_set("one")).unwrap().client_id = Some(client_id);
+    model.pod(&pod("p"), "n0", "a");
+    soon(&mut model);
+    model.crash();
+    model.delete_pod(&pod("p"));
+    model.pass(LINGER * 2);
+    assert_eq!(on(&model, &scale_set("one")), ["a"]);
+    assert!(model.records.is_empty());
+}
+
+#[test]
+fn nothing_is_taken_before_the_first_look() {
+    let client_id: podgate_api::ClientId = "00000000-0000-0000-0000-0000000000bb".parse().unwrap();
+    let mut model = model_of(Settings {
+        immutable: BTreeSet::from([client_id.clone()]),
+        linger: Duration::ZERO,
+        ..settings()
+    });
+    model.azure.get_mut(&scale_set("one")).unwrap().client_id = Some(client_id);
+    model.pod(&pod("p"), "n0", "a");
+    soon(&mut model);
+    model.delete_pod(&pod("p"));
+    model.crash();
+    model.take();
+    assert!(
+        matches!(&model.pending[..], [Effect::Azure(_, Ask::Look)]),
+        "{:?}",
+        model.pending
+    );
+    model.carry_out(0);
+    // No room for any decision: the request must be right by itself.
+    let effects = model.plan.effects(model.now, 0);
+    assert!(effects.is_empty(), "{effects:?}");
+    assert_eq!(on(&model, &scale_set("one")), ["a"]);
+}
