@@ -1,7 +1,7 @@
 //! The admin port: health, readiness, metrics, explain. Never on the port that pods reach.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -12,14 +12,20 @@ use http_body_util::Full;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::explain;
 use crate::flow::Flow;
+use crate::host::socket::Socket;
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::reply::Reply;
+
+mod ready;
+
+pub use ready::Ready;
 
 /// Places for the node itself: kubelet's probes, which have to get in whatever others do, and a person.
 const OURS: usize = 32;
@@ -66,10 +72,25 @@ impl Admin {
         }
     }
 
+    /// The same on the gateway's own socket, which no other gateway of the node shares. Whoever may open it is on the node.
+    pub(crate) async fn serve_socket(self: Arc<Self>, mut socket: Socket) {
+        let places = Arc::new(Semaphore::new(OURS));
+        loop {
+            let Ok((stream, _)) = socket.accept().await else {
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            };
+            if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+                let peer = Ipv4Addr::LOCALHOST.into();
+                tokio::spawn(Arc::clone(&self).converse(stream, peer, place));
+            }
+        }
+    }
+
     /// One request, one answer, in bounded time: neither a slow head nor an answer that nobody reads keeps a place.
-    async fn converse(
+    async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         self: Arc<Self>,
-        stream: TcpStream,
+        stream: S,
         peer: IpAddr,
         _place: OwnedSemaphorePermit,
     ) {
@@ -106,6 +127,7 @@ impl Admin {
 
     /// An old state is served, so it is told and changes nothing: an outage of the API server must not take every
     /// node's gateway out of service. Details name Secrets, so they are for whoever is on the node.
+    /// The same holds for plugins that could not be reloaded.
     fn ready(&self, peer: IpAddr) -> Reply {
         let awaited = self.readiness.awaited();
         let (status, first) = match awaited.is_empty() {
@@ -116,7 +138,11 @@ impl Admin {
             }
         };
         let problems = match peer.to_canonical().is_loopback() {
-            true => self.metrics.freshness().problems(),
+            true => [
+                self.metrics.freshness().problems(),
+                self.readiness.problems(),
+            ]
+            .concat(),
             false => Vec::new(),
         };
         let lines: Vec<String> = std::iter::once(first).chain(problems).collect();

@@ -1,11 +1,11 @@
 //! The composition root: from settings to a running gateway.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
+use arc_swap::ArcSwap;
 use podgate_azure::entra::EntraClient;
 use podgate_azure::http::HttpClient;
 use podgate_azure::imds::ImdsClient;
@@ -18,14 +18,14 @@ use crate::admin::Admin;
 use crate::cache::{self, TokenCache};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::config::plugins::{self as plugins_file, Plugins};
 use crate::credential::{Certificates, Credentials, Measured, Secrets};
 use crate::flow::{Decisions, Flow, LogBudget};
 use crate::host::HostDoor;
+use crate::host::socket::Socket;
 use crate::imds;
 use crate::listen::{self, Door};
 use crate::metrics::Metrics;
-use crate::plugins::{self, HttpOutbound, Loaded};
+use crate::plugins::{self, HttpOutbound, Live, Loaded, Reload};
 use crate::policy::Chain;
 use crate::readiness::Readiness;
 use crate::source::{Cluster, Folder, Source};
@@ -71,6 +71,11 @@ impl Gateway {
         let admin = admin_listener.local_addr()?;
         let mut tasks = Tasks::default();
         tasks.spawn(Arc::clone(&admin_port).serve(admin_listener));
+        if let Some(path) = config.admin_socket.clone() {
+            let why = format!("--admin-socket {}", path.display());
+            let socket = Socket::open(path, false).context(why)?;
+            tasks.spawn(Arc::clone(&admin_port).serve_socket(socket));
+        }
         if let Some(port) = config.prometheus_port {
             let listener = listen::listen(SocketAddr::new(config.admin_address, port), shared)?;
             tasks.spawn(Arc::clone(&admin_port).serve(listener));
@@ -83,15 +88,29 @@ impl Gateway {
         world.incomplete(config.node.is_some());
         let source = source(config, &metrics, &readiness).await?;
         let https = https(config)?;
-        let loaded = load(config, https.clone()).await?;
+        let host = plugin_host(config, https.clone())?;
+        let first = plugins::start(&host, config.plugins.as_deref()).await?;
+        let credentials = credentials(config, https, &first.loaded, &metrics)?;
+        let certificates = Arc::clone(&credentials.certificates);
         let own = SocketAddr::new(config.nmi_listen_address, config.nmi_port);
         let door = Door::open(own, shared, &readiness).await?;
         let address = door.address();
         let host_door = HostDoor::open(&config.host_token())?;
         let host_token = host_door.loopback();
-        let flow = Arc::new(flow(config, address, &world, loaded, https, &metrics)?);
+        let loaded = first.loaded.clone();
+        let flow = flow(config, address, &world, loaded, credentials, &metrics);
+        let flow = Arc::new(flow);
+        metrics.plugins().started(flow.clock.now());
         // Set once, here: nobody can have been first.
         let _ = admin_port.flow.set(Arc::clone(&flow));
+        if let Some(path) = config.plugins.clone() {
+            let live = Live {
+                flow: Arc::clone(&flow),
+                certificates,
+                readiness: readiness.clone(),
+            };
+            tasks.spawn(Reload::new(host, path, first, live).run());
+        }
         tasks.spawn(vital(
             "the source of pods and identities",
             source.run(world.clone()),
@@ -174,21 +193,25 @@ async fn source(
     Ok(Box::new(cluster))
 }
 
-/// Reads the plugins file and loads what it names.
-async fn load(config: &Config, https: HttpClient) -> anyhow::Result<Loaded> {
-    let host = Host::new(HostConfig {
+fn plugin_host(config: &Config, https: HttpClient) -> anyhow::Result<Host> {
+    Ok(Host::new(HostConfig {
         code_cache: config.code_cache.clone(),
         http: Arc::new(HttpOutbound(https)),
-    })?;
-    let (text, folder) = match &config.plugins {
-        None => (plugins_file::DEFAULT.to_owned(), Path::new(".")),
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("plugins file {}", path.display()))?;
-            (text, path.parent().unwrap_or(Path::new(".")))
-        }
-    };
-    plugins::load(&host, &Plugins::parse(&text)?, folder).await
+    })?)
+}
+
+fn credentials(
+    config: &Config,
+    https: HttpClient,
+    loaded: &Loaded,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Credentials> {
+    let certificates = Certificates::new(loaded.credential.clone(), Arc::clone(metrics));
+    Ok(Credentials {
+        imds: imds_client(config)?,
+        secrets: Secrets::new(EntraClient::new(https), config.endpoint.into()),
+        certificates: Arc::new(ArcSwap::from_pointee(certificates)),
+    })
 }
 
 fn flow(
@@ -196,16 +219,11 @@ fn flow(
     listening: SocketAddr,
     world: &World,
     loaded: Loaded,
-    https: HttpClient,
+    credentials: Credentials,
     metrics: &Arc<Metrics>,
-) -> anyhow::Result<Flow> {
+) -> Flow {
     let clock = Clock::system();
-    let imds = imds_client(config)?;
-    let credentials = Credentials {
-        imds: imds.clone(),
-        secrets: Secrets::new(EntraClient::new(https), config.endpoint.into()),
-        certificates: Certificates::new(loaded.credential, Arc::clone(metrics)),
-    };
+    let imds = credentials.imds.clone();
     let source = Arc::new(Measured::new(credentials, Arc::clone(metrics)));
     let tokens = TokenCache::new(
         source,
@@ -214,7 +232,7 @@ fn flow(
         cache::Bounds::default(),
         Arc::clone(metrics),
     );
-    Ok(Flow {
+    Flow {
         rules: imds::Rules {
             metadata_header_required: config.metadata_header_required,
             block_instance_metadata: config.block_instance_metadata,
@@ -231,7 +249,7 @@ fn flow(
         error_format: config.error_format,
         clock,
         metrics: Arc::clone(metrics),
-    })
+    }
 }
 
 fn imds_client(config: &Config) -> anyhow::Result<ImdsClient> {

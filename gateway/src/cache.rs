@@ -30,6 +30,7 @@ use crate::pod::ResolvedPod;
 use crate::refusal::Refusal;
 use crate::world::{Change, ObjectRef, PodUid};
 
+mod current;
 mod entry;
 mod fetch;
 mod held;
@@ -37,6 +38,7 @@ mod lifetime;
 mod quota;
 mod sweep;
 
+use current::Current;
 use entry::Entry;
 use fetch::fetch;
 pub use held::Held;
@@ -70,7 +72,7 @@ pub struct TokenCache(Arc<Inner>);
 struct Inner {
     entries: DashMap<Key, Arc<Entry>>,
     quota: Quota,
-    lifetimes: Lifetimes,
+    lifetimes: Current,
     source: Arc<dyn TokenSource>,
     clock: Clock,
     bounds: Bounds,
@@ -137,12 +139,18 @@ impl TokenCache {
         Self(Arc::new(Inner {
             entries: DashMap::new(),
             quota: Quota::new(&bounds),
-            lifetimes: Lifetimes::new(policy, Arc::clone(&metrics)),
+            lifetimes: Current::new(policy, Arc::clone(&metrics)),
             source,
             clock,
             bounds,
             metrics,
         }))
+    }
+
+    /// Another plugin says from now on how long new tokens are kept. What is held keeps the times it was given.
+    pub fn replace_policy(&self, policy: Option<Arc<dyn CachePolicy>>) {
+        let metrics = Arc::clone(&self.0.metrics);
+        self.0.lifetimes.replace(policy, metrics);
     }
 
     /// The token a request gets: a cached one, or a new one within the bounds' wait.

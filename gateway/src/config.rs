@@ -173,6 +173,10 @@ pub struct Config {
         alias = "admin-port"
     )]
     pub http_probe_port: u16,
+    /// Serve the admin port's pages on a Unix socket at this path too, to root and the gateway's own user. During an update
+    /// two gateways share the port; `podgate-gateway ready` asks the one whose socket it is given.
+    #[arg(long, env = "PODGATE_ADMIN_SOCKET", value_name = "PATH")]
+    pub admin_socket: Option<PathBuf>,
 
     /// Form of log lines.
     #[arg(

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use podgate_api::{Resource, TenantId};
 use podgate_azure::failure::Failure;
@@ -95,8 +96,8 @@ pub struct Credentials {
     pub imds: ImdsClient,
     /// Client secrets.
     pub secrets: Secrets,
-    /// Certificates, through the credential plugin.
-    pub certificates: Certificates,
+    /// Certificates, through the credential plugin of now. A call ends with the one it began with.
+    pub certificates: Arc<ArcSwap<Certificates>>,
 }
 
 #[async_trait]
@@ -118,7 +119,8 @@ impl TokenSource for Credentials {
                 }
                 Way::Certificate(principal) => {
                     let secret = needed(secret.as_ref())?;
-                    let fetched = self.certificates.fetch(principal, secret, resource).await;
+                    let certificates = self.certificates.load_full();
+                    let fetched = certificates.fetch(principal, secret, resource).await;
                     fetched.map_err(not_the_pods_fault)
                 }
             },
@@ -126,7 +128,7 @@ impl TokenSource for Credentials {
     }
 
     fn forget(&self, secret: &ObjectRef) {
-        self.certificates.forget(secret);
+        self.certificates.load().forget(secret);
     }
 }
 

@@ -21,7 +21,7 @@ use crate::flow::{Flow, HostPeer};
 use crate::listen::{Ending, drive, listen, pause};
 use crate::reply;
 
-mod socket;
+pub(crate) mod socket;
 
 use socket::Socket;
 

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use podgate_gateway::admin::Ready;
 use podgate_gateway::app::Gateway;
 use podgate_gateway::config::{Config, LogFormat, unknown_variables};
 use podgate_gateway::logging;
@@ -39,12 +40,12 @@ struct Interception {
 }
 
 fn main() -> ExitCode {
-    let interception = std::env::args_os()
-        .nth(1)
-        .is_some_and(|word| word == "intercept");
-    let outcome = match interception {
-        true => parse(Interception::try_parse_from(std::env::args_os().skip(1))).map(intercept),
-        false => parse(Config::try_parse()).map(|config| run(&config)),
+    let word = std::env::args_os().nth(1);
+    let rest = std::env::args_os().skip(1);
+    let outcome = match word.as_ref().and_then(|word| word.to_str()) {
+        Some("intercept") => parse(Interception::try_parse_from(rest)).map(intercept),
+        Some("ready") => parse(Ready::try_parse_from(rest)).map(ready),
+        _ => parse(Config::try_parse()).map(|config| run(&config)),
     };
     match outcome {
         Ok(Ok(code)) | Err(code) => code,
@@ -62,6 +63,17 @@ fn parse<T>(parsed: Result<T, clap::Error>) -> Result<T, ExitCode> {
         // Nobody reads what cannot be printed.
         let _ = error.print();
         ExitCode::from(code)
+    })
+}
+
+/// For a probe: what is awaited is its output.
+#[tokio::main(flavor = "current_thread")]
+async fn ready(options: Ready) -> anyhow::Result<ExitCode> {
+    let (ready, page) = options.ask().await?;
+    print!("{page}");
+    Ok(match ready {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     })
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use podgate_api::Resource;
 use podgate_plugin_host::PluginError;
+use podgate_watch::Freshness;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -15,7 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::imds::Route;
-use crate::source::Freshness;
+use crate::plugins;
 
 /// From a cached answer to the longest wait, in seconds.
 const BUCKETS: [f64; 16] = [
@@ -36,6 +37,7 @@ pub struct Metrics {
     cache: Family<CacheLabels, Counter>,
     cache_entries: Gauge<u64, AtomicU64>,
     plugin_calls: Family<PluginLabels, Counter>,
+    plugins: plugins::Count,
     source_errors: Counter,
     abandoned: Counter,
     freshness: Arc<Freshness>,
@@ -130,6 +132,7 @@ impl Default for Metrics {
             cache: Family::default(),
             cache_entries: Gauge::default(),
             plugin_calls: Family::default(),
+            plugins: plugins::Count::default(),
             source_errors: Counter::default(),
             abandoned: Counter::default(),
             freshness: Arc::default(),
@@ -181,6 +184,7 @@ impl Metrics {
             "Calls of plugins, by outcome",
             self.plugin_calls.clone(),
         );
+        self.plugins.register(own);
         own.register(
             "source_errors",
             "Objects that could not be read",
@@ -191,12 +195,7 @@ impl Metrics {
             "Requests whose pod hung up before the answer",
             self.abandoned.clone(),
         );
-        own.register_collector(Box::new(Arc::clone(&self.freshness)));
-        own.register(
-            "watch_restarts",
-            "Watches of the API server that began anew, by reason",
-            self.freshness.restarts(),
-        );
+        self.freshness.register(own);
         own.register(
             "connections",
             "Open connections of pods",
@@ -277,6 +276,11 @@ impl Metrics {
                 outcome,
             })
             .inc();
+    }
+
+    /// Plugins as a set.
+    pub fn plugins(&self) -> &plugins::Count {
+        &self.plugins
     }
 
     /// An authority was called.

@@ -1,30 +1,64 @@
-//! From a plugins file to running components.
+//! From a plugins file to running components, and from each edition of the file to the next.
+//!
+//! ```text
+//! plugins file ─▶ parse ─▶ component (built in | file | OCI layout) ─▶ SHA-256 ─▶ compile, configure ─▶ Loaded
+//!      └ watched: reload ─▶ the same, off the requests' path ─▶ all of it replaces what runs, or nothing does
+//! ```
 
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, bail, ensure};
-use aws_lc_rs::digest::{SHA256, digest};
-use bytes::Bytes;
+use anyhow::Context;
 use podgate_plugin_host as host;
 use podgate_plugin_host::{CachePolicy, Credential, Grants, Host, Limits, Policy};
 
-use crate::config::plugins::{Plugin, Plugins};
-use crate::policy::OnFailure;
+use crate::config::plugins::{self as file, Plugin, Plugins};
+use crate::policy::Terms;
 
 mod builtin;
+mod component;
+mod count;
+mod digest;
+mod oci;
 mod outbound;
+mod read;
+mod reload;
+mod seen;
 
+pub use count::Count;
+use digest::Digest;
 pub use outbound::HttpOutbound;
+pub use reload::{Live, Reload};
+use seen::Seen;
 
 /// The components of a plugins file, loaded, checked and configured.
+#[derive(Clone, Default)]
 pub struct Loaded {
     /// The policy chain.
-    pub policies: Vec<(Arc<dyn Policy>, OnFailure)>,
+    pub policies: Vec<(Arc<dyn Policy>, Terms)>,
     /// The way to tokens by certificate.
     pub credential: Option<Arc<dyn Credential>>,
     /// How long tokens are kept.
     pub cache: Option<Arc<dyn CachePolicy>>,
+    keys: Keys,
+}
+
+/// What each of them was made of, in the same order.
+#[derive(Clone, Default)]
+struct Keys {
+    policies: Vec<Key>,
+    credential: Option<Key>,
+    cache: Option<Key>,
+}
+
+/// All that a plugin is made of: two with the same key are the same.
+#[derive(Clone, PartialEq, Eq)]
+struct Key {
+    name: String,
+    component: Digest,
+    settings: String,
+    grants: Grants,
+    limits: Limits,
 }
 
 /// Reads, verifies, compiles and configures every plugin. All or nothing: a chain with a hole is no chain.
@@ -32,48 +66,135 @@ pub struct Loaded {
 /// # Errors
 /// Which plugin, what is wrong with it and what to do.
 pub async fn load(host: &Host, plugins: &Plugins, folder: &Path) -> anyhow::Result<Loaded> {
-    let mut policies = Vec::new();
-    for plugin in &plugins.policy {
-        let loaded = host
-            .policy(component(plugin, folder, policy_limits()).await?)
-            .await?;
-        policies.push((loaded, plugin.on_failure.unwrap_or_default()));
-    }
-    let credential = match plugins.credential.first() {
-        None => None,
-        Some(plugin) => {
-            let limits = Limits::credential();
-            Some(
-                host.credential(component(plugin, folder, limits).await?)
-                    .await?,
-            )
+    Loaded::default().next(host, plugins, folder).await
+}
+
+/// A plugins file as it was at its first reading.
+pub struct First {
+    /// What runs from the beginning.
+    pub loaded: Loaded,
+    seen: Seen,
+}
+
+/// Loads what a plugins file names; without one, the built-in plugins.
+///
+/// # Errors
+/// The file, or a plugin of it, cannot be used.
+pub async fn start(host: &Host, path: Option<&Path>) -> anyhow::Result<First> {
+    let (seen, loaded) = match path {
+        None => {
+            let plugins = Plugins::parse(file::DEFAULT)?;
+            (Seen::nothing(), load(host, &plugins, Path::new(".")).await)
         }
+        Some(path) => attempt(host, path, &Loaded::default()).await,
     };
-    let cache = match plugins.cache.first() {
-        None => None,
-        Some(plugin) => Some(
-            host.cache(component(plugin, folder, policy_limits()).await?)
-                .await?,
-        ),
-    };
-    Ok(Loaded {
-        policies,
-        credential,
-        cache,
-    })
+    let loaded = loaded?;
+    Ok(First { loaded, seen })
 }
 
-fn policy_limits() -> Limits {
-    Limits::default()
+/// What the file says now, loaded where it differs from what runs, and the editions of the files that it was read of.
+async fn attempt(host: &Host, path: &Path, running: &Loaded) -> (Seen, anyhow::Result<Loaded>) {
+    // Looked at first, read second: a change in between is seen at the next look.
+    let mut seen = Seen::of(path);
+    let plugins = match parse(path).await {
+        Ok(plugins) => plugins,
+        Err(error) => return (seen, Err(error)),
+    };
+    let folder = folder(path);
+    for plugin in plugins.all() {
+        component::files(&plugin.component, folder).for_each(|file| seen.add(&file));
+    }
+    let loaded = running.next(host, &plugins, folder).await;
+    (seen, loaded)
 }
 
-async fn component(
+async fn parse(path: &Path) -> anyhow::Result<Plugins> {
+    let bytes = read::bounded(path, file::MAX_FILE as u64)
+        .await
+        .with_context(|| format!("plugins file {}", path.display()))?;
+    let text = String::from_utf8(bytes)
+        .with_context(|| format!("plugins file {}: it is no text", path.display()))?;
+    Ok(Plugins::parse(&text)?)
+}
+
+/// Where the relative paths of a plugins file begin.
+fn folder(path: &Path) -> &Path {
+    let parent = path.parent();
+    parent
+        .filter(|parent| *parent != Path::new(""))
+        .unwrap_or(Path::new("."))
+}
+
+// === impl Loaded ===
+
+impl Loaded {
+    /// What another plugins file makes of this: what it has in common with it stays as it is, the rest is loaded.
+    async fn next(&self, host: &Host, plugins: &Plugins, folder: &Path) -> anyhow::Result<Self> {
+        let mut next = Self::default();
+        for plugin in &plugins.policy {
+            let (key, described) = describe(plugin, folder, Limits::default()).await?;
+            let policy = match self.policy(&key) {
+                Some(policy) => policy,
+                None => host.policy(described).await?,
+            };
+            next.policies.push((policy, terms(plugin)));
+            next.keys.policies.push(key);
+        }
+        if let Some(plugin) = plugins.credential.first() {
+            let (key, described) = describe(plugin, folder, Limits::credential()).await?;
+            next.credential = Some(match &self.credential {
+                Some(known) if self.keys.credential.as_ref() == Some(&key) => Arc::clone(known),
+                _ => host.credential(described).await?,
+            });
+            next.keys.credential = Some(key);
+        }
+        if let Some(plugin) = plugins.cache.first() {
+            let (key, described) = describe(plugin, folder, Limits::default()).await?;
+            next.cache = Some(match &self.cache {
+                Some(known) if self.keys.cache.as_ref() == Some(&key) => Arc::clone(known),
+                _ => host.cache(described).await?,
+            });
+            next.keys.cache = Some(key);
+        }
+        Ok(next)
+    }
+
+    fn policy(&self, key: &Key) -> Option<Arc<dyn Policy>> {
+        let known = self.keys.policies.iter().position(|known| known == key)?;
+        self.policies
+            .get(known)
+            .map(|(policy, _)| Arc::clone(policy))
+    }
+
+    fn terms(&self) -> impl Iterator<Item = &Terms> {
+        self.policies.iter().map(|(_, terms)| terms)
+    }
+
+    /// Whether the other one does the same.
+    fn is_same(&self, other: &Self) -> bool {
+        self.keys.policies == other.keys.policies
+            && self.terms().eq(other.terms())
+            && self.keys.credential == other.keys.credential
+            && self.keys.cache == other.keys.cache
+    }
+}
+
+fn terms(plugin: &Plugin) -> Terms {
+    Terms {
+        on_failure: plugin.on_failure.unwrap_or_default(),
+        mode: plugin.mode.unwrap_or_default(),
+        scope: plugin.scope.clone(),
+    }
+}
+
+/// A plugin of the file as the host takes it, and what tells it apart from others.
+async fn describe(
     plugin: &Plugin,
     folder: &Path,
     mut limits: Limits,
-) -> anyhow::Result<host::Plugin> {
+) -> anyhow::Result<(Key, host::Plugin)> {
     let name = &plugin.name;
-    let bytes = bytes(plugin, folder)
+    let (digest, bytes) = component::read(&plugin.component, folder)
         .await
         .with_context(|| format!("plugin {name}"))?;
     if let Some(memory) = plugin.limits.memory_mib {
@@ -82,7 +203,7 @@ async fn component(
     if let Some(call) = plugin.limits.call {
         limits.call = call;
     }
-    Ok(host::Plugin {
+    let described = host::Plugin {
         name: name.clone(),
         component: bytes,
         settings: plugin.settings.to_string(),
@@ -92,33 +213,23 @@ async fn component(
             bypass: plugin.grants.bypass,
         },
         limits,
-    })
-}
-
-async fn bytes(plugin: &Plugin, folder: &Path) -> anyhow::Result<Bytes> {
-    if let Some(name) = &plugin.component.builtin {
-        return builtin::component(name).with_context(|| {
-            let names = builtin::NAMES.join(", ");
-            format!("there is no built-in component {name}; there are {names}")
-        });
-    }
-    let (Some(file), Some(expected)) = (&plugin.component.file, &plugin.component.sha256) else {
-        bail!("component names neither a built-in nor a file");
     };
-    let path = folder.join(file);
-    let bytes = tokio::fs::read(&path)
-        .await
-        .with_context(|| format!("reading component {}", path.display()))?;
-    let found = hex(digest(&SHA256, &bytes).as_ref());
-    ensure!(
-        found.eq_ignore_ascii_case(expected),
-        "component {} has the SHA-256 {found}, but sha256 says {expected}; if the new file is meant, put its \
-         digest into the plugins file",
-        path.display()
-    );
-    Ok(bytes.into())
+    Ok((Key::of(&described, digest), described))
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+// === impl Key ===
+
+impl Key {
+    fn of(plugin: &host::Plugin, component: Digest) -> Self {
+        Self {
+            name: plugin.name.clone(),
+            component,
+            settings: plugin.settings.clone(),
+            grants: plugin.grants.clone(),
+            limits: plugin.limits.clone(),
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

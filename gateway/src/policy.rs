@@ -3,11 +3,14 @@
 //! In order; the first answer but `pass` ends the chain, `restrict` narrows and goes on. A plugin that
 //! fails denies, unless its operator said `onFailure: skip`. A failure that passes is told as such, and one
 //! that is not the plugin's own (too many calls at once) is never skipped: a pod could bring it about.
+//!
+//! The chain's plugins are one set, which is replaced as a whole. A judgement is of one set from beginning to end,
+//! and what is remembered of a plugin's verdicts goes with its set.
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use podgate_api::ClientId;
-use podgate_azure::imds::Selector;
 use podgate_plugin_host as host;
 use podgate_plugin_host::{PluginError, PolicyQuestion, Verdict};
 
@@ -18,12 +21,18 @@ use crate::refusal::Refusal;
 use crate::world::{Exceptions, PodUid, World};
 
 mod memo;
+mod observed;
+mod question;
 mod ruling;
 mod suspension;
+mod terms;
 
 use memo::Memo;
+use observed::Observed;
+use question::to_host;
 use ruling::Ruling;
 use suspension::Suspension;
+pub use terms::{Mode, OnFailure, Scope, Terms};
 
 /// What the chain lets a request have. Only [`Chain::judge`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,30 +52,29 @@ pub enum Allowed {
     Node,
 }
 
-/// What a failing plugin means.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnFailure {
-    /// The request is denied.
-    #[default]
-    Deny,
-    /// The plugin counts as having said `pass`.
-    Skip,
-}
-
 /// The plugins of a gateway, in order.
 pub struct Chain {
-    links: Vec<Link>,
+    set: ArcSwap<Set>,
     metrics: Arc<Metrics>,
 }
+
+/// The plugins of one plugins file.
+struct Set(Vec<Link>);
 
 /// One plugin with what the gateway knows about it.
 pub struct Link {
     plugin: Arc<dyn host::Policy>,
-    on_failure: OnFailure,
+    terms: Terms,
     /// Verdicts of a pure plugin, remembered: same question, same answer.
     memo: Option<Memo>,
     suspension: Suspension,
+    observed: Observed,
+}
+
+/// What one plugin said, and whether it was asked for it just now.
+struct Answer {
+    ruling: Ruling,
+    fresh: bool,
 }
 
 // === impl Judgement ===
@@ -77,7 +85,8 @@ impl Judgement {
         &self.allowed
     }
 
-    /// Whether every plugin that was asked has answered. What rests on a skipped failure must not be
+    /// Whether the same set would judge the same again, as long as nothing changes that it was told: all its plugins
+    /// are pure functions, and each that was asked has answered. What rests on a skipped failure must not be
     /// remembered: the plugin may deny once it works again.
     pub fn is_certain(&self) -> bool {
         self.certain
@@ -87,21 +96,19 @@ impl Judgement {
 // === impl Chain ===
 
 impl Chain {
-    /// A chain of plugins with what their failure means.
+    /// A chain of plugins with their terms.
     pub fn new(
-        plugins: impl IntoIterator<Item = (Arc<dyn host::Policy>, OnFailure)>,
+        plugins: impl IntoIterator<Item = (Arc<dyn host::Policy>, Terms)>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let links = plugins
-            .into_iter()
-            .map(|(plugin, on_failure)| Link {
-                memo: plugin.is_pure().then(Memo::new),
-                plugin,
-                on_failure,
-                suspension: Suspension::new(),
-            })
-            .collect();
-        Self { links, metrics }
+        let set = ArcSwap::from_pointee(Set::new(plugins));
+        Self { set, metrics }
+    }
+
+    /// Other plugins from now on. Judgements that are under way end with those they began with. Whoever keeps
+    /// judgements drops them: they are of the old plugins.
+    pub fn replace(&self, plugins: impl IntoIterator<Item = (Arc<dyn host::Policy>, Terms)>) {
+        self.set.store(Arc::new(Set::new(plugins)));
     }
 
     /// Asks each plugin in turn.
@@ -115,10 +122,12 @@ impl Chain {
         pod: &ResolvedPod,
         question: &TokenQuestion,
     ) -> Result<Judgement, Refusal> {
+        let set = self.set.load_full();
         let exceptions = exceptions(world, pod);
-        let (mut allowed, mut certain) = (Allowed::Bound, true);
-        for link in &self.links {
-            let ruling = self.ask(link, pod, question, &exceptions).await?;
+        let (mut allowed, mut certain) = (Allowed::Bound, set.is_pure());
+        for link in set.0.iter().filter(|link| link.terms.cover(pod.pod())) {
+            let asked = self.ask(link, pod, question, &exceptions).await;
+            let ruling = self.count(link, pod, asked)?;
             certain &= ruling.is_some();
             match ruling.unwrap_or(Ruling::Pass) {
                 Ruling::Pass => {}
@@ -133,36 +142,70 @@ impl Chain {
         Ok(Judgement { allowed, certain })
     }
 
-    /// None where it failed and is skipped.
+    /// What an answer counts for on the link's terms: none where the plugin failed and that is no refusal.
+    fn count(
+        &self,
+        link: &Link,
+        pod: &ResolvedPod,
+        asked: Result<Answer, PluginError>,
+    ) -> Result<Option<Ruling>, Refusal> {
+        if link.terms.mode == Mode::Observe {
+            let verdict = link.observed.record(link.name(), pod, &asked);
+            self.metrics.plugins().observed(link.name(), verdict);
+            return Ok(asked.is_ok().then_some(Ruling::Pass));
+        }
+        match asked {
+            Ok(answer) => Ok(Some(answer.ruling)),
+            Err(error) => failed(link, &error).map(|()| None),
+        }
+    }
+
     async fn ask(
         &self,
         link: &Link,
         pod: &ResolvedPod,
         question: &TokenQuestion,
         exceptions: &Exceptions,
-    ) -> Result<Option<Ruling>, Refusal> {
+    ) -> Result<Answer, PluginError> {
         let remembered = link.memo.as_ref();
         if let Some(ruling) = remembered.and_then(|memo| memo.get(pod, question, exceptions)) {
-            return Ok(Some(ruling));
+            let fresh = false;
+            return Ok(Answer { ruling, fresh });
         }
         let asked = link
             .ask(pod.uid(), &to_host(pod, question, exceptions))
             .await;
         self.metrics.plugin_call(link.name(), "policy", &asked);
-        match asked.map(Ruling::from) {
-            Ok(ruling) => {
-                if let Some(memo) = remembered {
-                    memo.put(pod, question, exceptions, &ruling);
-                }
-                Ok(Some(ruling))
-            }
-            Err(error) => failed(link, &error).map(|()| None),
+        let ruling = Ruling::from(asked?);
+        if let Some(memo) = remembered {
+            memo.put(pod, question, exceptions, &ruling);
         }
+        let fresh = true;
+        Ok(Answer { ruling, fresh })
     }
 
-    /// Whether every plugin is a pure function of what it is told, so that a verdict holds until that changes.
+    /// Whether every plugin of now is a pure function of what it is told, so that a verdict holds until that changes.
     pub fn is_pure(&self) -> bool {
-        self.links.iter().all(|link| link.memo.is_some())
+        self.set.load().is_pure()
+    }
+}
+
+// === impl Set ===
+
+impl Set {
+    fn new(plugins: impl IntoIterator<Item = (Arc<dyn host::Policy>, Terms)>) -> Self {
+        let link = |(plugin, terms): (Arc<dyn host::Policy>, Terms)| Link {
+            memo: plugin.is_pure().then(Memo::new),
+            plugin,
+            terms,
+            suspension: Suspension::new(),
+            observed: Observed::default(),
+        };
+        Self(plugins.into_iter().map(link).collect())
+    }
+
+    fn is_pure(&self) -> bool {
+        self.0.iter().all(|link| link.memo.is_some())
     }
 }
 
@@ -184,7 +227,7 @@ impl Link {
 /// What a failure means: nothing, where it is skipped.
 fn failed(link: &Link, error: &PluginError) -> Result<(), Refusal> {
     let plugin = || link.name().to_owned();
-    match (link.on_failure, error) {
+    match (link.terms.on_failure, error) {
         (_, PluginError::Overloaded { .. }) => {
             log_failure(link, error, "policy cannot be asked right now");
             Err(Refusal::PolicyUnavailable { plugin: plugin() })
@@ -252,54 +295,6 @@ fn narrow(allowed: Allowed, ids: Arc<[ClientId]>, link: &Link) -> Result<Allowed
     match ids.is_empty() {
         true => Err(denied(link, "no identity is left after its restriction")),
         false => Ok(Allowed::Restricted(ids)),
-    }
-}
-
-fn to_host(pod: &ResolvedPod, question: &TokenQuestion, exceptions: &Exceptions) -> PolicyQuestion {
-    let pod = pod.pod();
-    PolicyQuestion {
-        pod: host::Pod {
-            namespace: pod.object.namespace.clone(),
-            name: pod.object.name.clone(),
-            uid: pod.uid.to_string(),
-            service_account: pod.service_account.clone(),
-            labels: labels(&pod.labels),
-        },
-        request: host::TokenRequest {
-            path: question.route.name().to_owned(),
-            resource: question.resource.to_string(),
-            identity: selector(&question.selector),
-        },
-        exceptions: exceptions
-            .entries
-            .iter()
-            .map(|(name, pod_labels)| host::PodException {
-                name: name.clone(),
-                pod_labels: labels(pod_labels),
-            })
-            .collect(),
-    }
-}
-
-fn labels(labels: &std::collections::BTreeMap<String, String>) -> Vec<host::Label> {
-    labels
-        .iter()
-        .map(|(name, value)| host::Label {
-            name: name.clone(),
-            value: value.clone(),
-        })
-        .collect()
-}
-
-/// In one case, since Azure compares ids without regard to it and so does the memo: a verdict must not depend
-/// on the spelling that came first.
-fn selector(selector: &Selector) -> host::IdentitySelector {
-    let lower = |id: &str| id.to_ascii_lowercase();
-    match selector {
-        Selector::Unspecified => host::IdentitySelector::Unspecified,
-        Selector::ClientId(id) => host::IdentitySelector::ClientId(lower(id.as_str())),
-        Selector::ObjectId(id) => host::IdentitySelector::ObjectId(lower(id.as_str())),
-        Selector::ResourceId(id) => host::IdentitySelector::ResourceId(lower(id.as_str())),
     }
 }
 

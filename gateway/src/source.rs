@@ -6,12 +6,10 @@ use crate::world::World;
 
 mod cluster;
 mod folder;
-mod freshness;
 mod manifest;
 
 pub use cluster::{Cluster, InvalidNodeName, NodeName};
 pub use folder::Folder;
-pub use freshness::{Beat, Freshness, Restart, WatchState};
 
 #[cfg(fuzzing)]
 pub(crate) use manifest::read as read_manifest;

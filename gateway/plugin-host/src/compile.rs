@@ -5,9 +5,8 @@ use wasmtime::component::Component;
 
 use crate::PluginError;
 use crate::code_cache::{self, CodeCache};
+use crate::plugin::MAX_COMPONENT;
 
-/// Longest binary that is compiled: CPython with a plugin has 18 MB.
-const MAX_COMPONENT: usize = 64 * 1024 * 1024;
 /// First bytes of a core module: magic number, version 1, layer 0.
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 /// First bytes of a component: magic number, version 13, layer 1.

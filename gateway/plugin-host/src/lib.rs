@@ -50,7 +50,7 @@ pub use error::{HostError, PluginError, Problem, World};
 pub use host::{Host, HostConfig};
 pub use key::{Algorithm, SignError, SigningKey};
 pub use outbound::{Method, Outbound, OutboundError, OutboundRequest, OutboundResponse};
-pub use plugin::{Grants, Limits, MAX_MEMORY, MAX_TABLE_ELEMENTS, Plugin};
+pub use plugin::{Grants, Limits, MAX_COMPONENT, MAX_MEMORY, MAX_TABLE_ELEMENTS, Plugin};
 pub use policy::{
     IdentitySelector, Label, Pod, PodException, Policy, PolicyQuestion, TokenRequest, Verdict,
 };

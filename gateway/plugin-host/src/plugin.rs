@@ -10,6 +10,9 @@ pub const MAX_MEMORY: usize = 512 * 1024 * 1024;
 /// The most elements an operator may allow one table, for the same reason.
 pub const MAX_TABLE_ELEMENTS: usize = 128 * 1024;
 
+/// The longest component that is compiled, in bytes: CPython with a plugin has 18 MB.
+pub const MAX_COMPONENT: usize = 64 * 1024 * 1024;
+
 /// What is loaded.
 #[derive(Clone, Debug)]
 pub struct Plugin {

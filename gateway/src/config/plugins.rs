@@ -10,14 +10,14 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::policy::OnFailure;
+use crate::policy::{Mode, OnFailure, Scope};
 
 mod nearest;
 
 /// The built-in plugins, configured as they are without a file.
 pub const DEFAULT: &str = include_str!("plugins/default.yaml");
 /// A ConfigMap holds 1 MiB in all.
-const MAX_FILE: usize = 1024 * 1024;
+pub(crate) const MAX_FILE: usize = 1024 * 1024;
 
 /// The whole file.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -54,6 +54,12 @@ pub struct Plugin {
     /// What its failure means; of policies only.
     #[serde(default)]
     pub on_failure: Option<OnFailure>,
+    /// Whether its verdicts count; of policies only.
+    #[serde(default)]
+    pub mode: Option<Mode>,
+    /// The pods that it is asked about; of policies only.
+    #[serde(default)]
+    pub scope: Option<Scope>,
 }
 
 /// Where a component comes from.
@@ -69,6 +75,19 @@ pub struct Component {
     /// The SHA-256 of the file, in hexadecimal. Mandatory: whoever can swap the file must not decide.
     #[serde(default)]
     pub sha256: Option<String>,
+    /// An artifact in an OCI image layout on disk.
+    #[serde(default)]
+    pub oci: Option<Oci>,
+}
+
+/// An artifact in an OCI image layout: a folder with `blobs/sha256/…`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Oci {
+    /// The folder, relative to the plugins file's.
+    pub layout: PathBuf,
+    /// Of the artifact's manifest, as `sha256:…`: it names everything else by digest.
+    pub digest: String,
 }
 
 /// What a plugin may do.
@@ -112,8 +131,12 @@ impl Plugins {
         if text.len() > MAX_FILE {
             return Err(InvalidPlugins(format!("longer than {MAX_FILE} bytes")));
         }
-        let plugins: Self = serde_saphyr::from_str(text)
+        let plugins: Option<Self> = serde_saphyr::from_str(text)
             .map_err(|error| InvalidPlugins(nearest::explain(&error.to_string())))?;
+        // Whoever is just writing the file, or has commented all of it out, did not mean to take every policy away.
+        let plugins = plugins.ok_or_else(|| {
+            InvalidPlugins("it is empty; write `{}` where no plugin is to run".to_owned())
+        })?;
         plugins.check().map_err(InvalidPlugins)?;
         Ok(plugins)
     }
@@ -126,11 +149,8 @@ impl Plugins {
                     plugins.len()
                 ));
             }
-            if let Some(plugin) = plugins.iter().find(|plugin| plugin.on_failure.is_some()) {
-                return Err(format!(
-                    "{kind}/{}: onFailure is for policies only",
-                    plugin.name
-                ));
+            for plugin in plugins {
+                plugin.check_is_no_policy(kind)?;
             }
         }
         let mut names = std::collections::BTreeSet::new();
@@ -143,7 +163,8 @@ impl Plugins {
         Ok(())
     }
 
-    fn all(&self) -> impl Iterator<Item = &Plugin> {
+    /// All of them: policies in order, then the others.
+    pub fn all(&self) -> impl Iterator<Item = &Plugin> {
         self.policy
             .iter()
             .chain(&self.credential)
@@ -166,17 +187,60 @@ impl Plugin {
             ));
         }
         let source = &self.component;
-        match (&source.builtin, &source.file, &source.sha256) {
-            (Some(_), None, None) | (None, Some(_), Some(_)) => Ok(()),
-            (None, Some(_), None) => Err(format!(
-                "{}: component.sha256 is missing; take it from `sha256sum FILE`",
-                self.name
-            )),
-            _ => Err(format!(
-                "{}: component is either `builtin: NAME` or `file: PATH` with `sha256: DIGEST`",
-                self.name
+        match (&source.builtin, &source.file, &source.sha256, &source.oci) {
+            (Some(_), None, None, None) | (None, Some(_), Some(_), None) => {}
+            (None, None, None, Some(oci)) => self.check_oci(oci)?,
+            (None, Some(_), None, None) => {
+                return Err(format!(
+                    "{}: component.sha256 is missing; take it from `sha256sum FILE`",
+                    self.name
+                ));
+            }
+            _ => {
+                return Err(format!(
+                    "{}: component is either `builtin: NAME`, or `file: PATH` with `sha256: DIGEST`, or \
+                     `oci` with `layout` and `digest`",
+                    self.name
+                ));
+            }
+        }
+        let scope = self.scope.as_ref();
+        scope.map_or(Ok(()), |scope| {
+            scope.check().map_err(|cause| self.wrong("scope", &cause))
+        })
+    }
+
+    fn check_oci(&self, oci: &Oci) -> Result<(), String> {
+        let digest = oci.digest.strip_prefix("sha256:");
+        let is_hex = |digest: &str| {
+            digest.len() == 64
+                && digest
+                    .bytes()
+                    .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        match digest.is_some_and(is_hex) {
+            true => Ok(()),
+            false => Err(self.wrong(
+                "component.oci.digest",
+                "write the manifest's, as `sha256:` and 64 digits in lower case; a tag is not enough",
             )),
         }
+    }
+
+    fn check_is_no_policy(&self, kind: &str) -> Result<(), String> {
+        let keys = [
+            ("onFailure", self.on_failure.is_some()),
+            ("mode", self.mode.is_some()),
+            ("scope", self.scope.is_some()),
+        ];
+        match keys.iter().find(|(_, is_given)| *is_given) {
+            None => Ok(()),
+            Some((key, _)) => Err(format!("{kind}/{}: {key} is for policies only", self.name)),
+        }
+    }
+
+    fn wrong(&self, key: &str, cause: &str) -> String {
+        format!("{}: {key}: {cause}", self.name)
     }
 }
 

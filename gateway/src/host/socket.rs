@@ -20,7 +20,7 @@ const ROOT: u32 = 0o660;
 const ANYBODY: u32 = 0o666;
 
 /// A listening socket and its path.
-pub(super) struct Socket {
+pub(crate) struct Socket {
     path: PathBuf,
     others: bool,
     listener: UnixListener,
@@ -30,7 +30,7 @@ pub(super) struct Socket {
 
 impl Socket {
     /// Listens at `path`; `others` than root are let in to be asked who they are.
-    pub(super) fn open(path: PathBuf, others: bool) -> io::Result<Self> {
+    pub(crate) fn open(path: PathBuf, others: bool) -> io::Result<Self> {
         let (listener, file) = listen(&path, others)?;
         Ok(Self {
             path,
@@ -41,7 +41,7 @@ impl Socket {
     }
 
     /// The next connection, with the user at its other end as the kernel knows it.
-    pub(super) async fn accept(&mut self) -> io::Result<(UnixStream, u32)> {
+    pub(crate) async fn accept(&mut self) -> io::Result<(UnixStream, u32)> {
         loop {
             if let Ok(accepted) = timeout(LOOK, self.listener.accept()).await {
                 let (stream, _) = accepted?;

@@ -2,10 +2,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 
+use podgate_azure::imds::Selector;
+
 use super::*;
 use crate::pod::testing::{resolved, resolved_with};
 use crate::world::testing::rules;
 use crate::world::{Object, ObjectRef};
+
+mod swap;
+mod terms;
 
 const A: &str = "11111111-1111-4111-8111-111111111111";
 const B: &str = "22222222-2222-4222-8222-222222222222";
@@ -80,10 +85,15 @@ fn question() -> TokenQuestion {
     }
 }
 
+/// A chain of one that denies when it fails.
+fn alone(told: &Arc<Told>) -> Chain {
+    Chain::new([(Arc::clone(told) as _, Terms::default())], Arc::default())
+}
+
 async fn judge(plugins: &[(Arc<Told>, OnFailure)]) -> Result<Allowed, Refusal> {
     let plugins = plugins
         .iter()
-        .map(|(plugin, on_failure)| (Arc::clone(plugin) as _, *on_failure));
+        .map(|(plugin, on_failure)| (Arc::clone(plugin) as _, (*on_failure).into()));
     let chain = Chain::new(plugins, Arc::default());
     let judged = chain
         .judge(
@@ -183,7 +193,7 @@ async fn a_flood_of_calls_is_no_way_around_a_policy_that_is_skipped_when_it_fail
 #[tokio::test]
 async fn want_of_room_is_not_held_against_the_pod_that_found_none() {
     let told = Told::new(true, overloaded);
-    let chain = Chain::new([(Arc::clone(&told) as _, OnFailure::Deny)], Arc::default());
+    let chain = alone(&told);
     let (world, pod) = (World::new(rules()), resolved("pod", "10.0.0.1"));
     for _ in 0..10 {
         chain.judge(&world, &pod, &question()).await.unwrap_err();
@@ -225,14 +235,14 @@ fn plugins_see_ids_in_one_spelling() {
             host::IdentitySelector::ResourceId(arm.to_lowercase()),
         ),
     ] {
-        assert_eq!(selector(&named), seen);
+        assert_eq!(question::selector(&named), seen);
     }
 }
 
 #[tokio::test]
 async fn a_pure_plugin_is_asked_once_until_something_it_was_told_changes() {
     let told = Told::new(true, || Ok(Verdict::Pass));
-    let chain = Chain::new([(Arc::clone(&told) as _, OnFailure::Deny)], Arc::default());
+    let chain = alone(&told);
     let world = World::new(rules());
     let pod = resolved("pod", "10.0.0.1");
     for _ in 0..5 {
@@ -261,7 +271,7 @@ async fn a_pure_plugin_is_asked_once_until_something_it_was_told_changes() {
 #[tokio::test]
 async fn a_plugin_with_a_clock_is_asked_each_time() {
     let told = Told::new(false, || Ok(Verdict::Pass));
-    let chain = Chain::new([(Arc::clone(&told) as _, OnFailure::Deny)], Arc::default());
+    let chain = alone(&told);
     let (world, pod) = (
         World::new(rules()),
         resolved_with("pod", "10.0.0.1", &[("a", "b")]),
@@ -275,7 +285,7 @@ async fn a_plugin_with_a_clock_is_asked_each_time() {
 #[tokio::test(start_paused = true)]
 async fn a_plugin_that_keeps_failing_is_left_alone_for_a_while_and_then_tried_again() {
     let told = Told::new(true, broken);
-    let chain = Chain::new([(Arc::clone(&told) as _, OnFailure::Deny)], Arc::default());
+    let chain = alone(&told);
     let (world, pod) = (World::new(rules()), resolved("pod", "10.0.0.1"));
     for _ in 0..100 {
         chain.judge(&world, &pod, &question()).await.unwrap_err();

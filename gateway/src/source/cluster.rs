@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! pods (spec.nodeName=NODE) ───────────────┐
-//! AzureIdentity, …Binding, …Exception ─────┼─▶ api ▸ object (trimmed) ▸ held ─▶ World
+//! AzureIdentity, …Binding, …Exception ─────┼─▶ podgate_watch ▸ object (trimmed) ─▶ World
 //! AzureAssignedIdentity (nodename=NODE) ───┤     one connection; a stream each
 //! Secrets, by name ◀─ wanted ─ World ──────┘     another one
 //! ```
 //! A watch never gives up. What it said last is served while the API server is away
-//! (docs/adr/0007-stale-state-serves.md); [`super::Freshness`] says how old that is.
+//! (docs/adr/0007-stale-state-serves.md); [`podgate_watch::Freshness`] says how old that is.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,6 +16,7 @@ use std::sync::atomic::AtomicUsize;
 
 use anyhow::bail;
 use async_trait::async_trait;
+use podgate_watch::{Api, Watch, client};
 use tokio::task::JoinSet;
 
 use super::Source;
@@ -23,20 +24,15 @@ use crate::assignment::{Mode, Rules};
 use crate::metrics::Metrics;
 use crate::readiness::{Pending, Readiness};
 use crate::world::World;
-use api::{Api, Patience};
+use feed::{Feed, First};
 use kind::Kind;
 use secrets::Secrets;
-use watch::{First, Watch};
 
-mod api;
-mod client;
-mod failure;
+mod feed;
 mod kind;
 mod names;
 mod object;
-mod replica;
 mod secrets;
-mod watch;
 
 pub use names::{InvalidNodeName, NodeName};
 
@@ -65,21 +61,15 @@ impl Cluster {
         readiness: &Readiness,
     ) -> anyhow::Result<Self> {
         let settings = client::settings(kubeconfig).await?;
+        let connect = || client::connect(&settings).map(|client| Api::new(client, "the gateway"));
         Ok(Self {
-            api: connect(&settings)?,
-            secrets: connect(&settings)?,
+            api: connect()?,
+            secrets: connect()?,
             kinds: pending(node, rules.mode, readiness),
             rules,
             metrics,
         })
     }
-}
-
-fn connect(settings: &kube::Config) -> anyhow::Result<Api> {
-    Ok(Api {
-        client: client::connect(settings)?,
-        patience: Patience::default(),
-    })
 }
 
 /// In managed mode nobody looks at AzureAssignedIdentity, so its definition need not exist.
@@ -107,9 +97,13 @@ impl Source for Cluster {
         let mut tasks = JoinSet::new();
         for (kind, pending) in self.kinds {
             let left = Arc::clone(&left);
-            let first = Some(First { pending, left });
-            let (world, metrics) = (world.clone(), Arc::clone(&self.metrics));
-            tasks.spawn(Watch::new(self.api.clone(), kind, world, metrics, first).run());
+            let feed = Feed {
+                world: world.clone(),
+                metrics: Arc::clone(&self.metrics),
+                first: Some(First { pending, left }),
+            };
+            let freshness = self.metrics.freshness();
+            tasks.spawn(Watch::new(self.api.clone(), kind, feed, freshness).run());
         }
         let secrets = Secrets {
             api: self.secrets,

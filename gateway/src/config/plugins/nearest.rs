@@ -12,13 +12,17 @@ pub(super) fn explain(message: &str) -> String {
 }
 
 /// The reader writes: unknown field `a`, expected one of b, c
+/// or: unknown variant `a`, expected `b` or `c`
 fn suggestion(message: &str) -> Option<&str> {
-    let rest = message.split_once("unknown field `")?.1;
+    let rest = ["unknown field `", "unknown variant `"]
+        .iter()
+        .find_map(|words| Some(message.split_once(words)?.1))?;
     let (unknown, rest) = rest.split_once('`')?;
     let expected = rest.lines().next()?.split_once("expected ")?.1;
     expected
         .trim_start_matches("one of ")
         .split(", ")
+        .flat_map(|known| known.split(" or "))
         .map(|known| known.trim_matches('`'))
         .map(|known| (strsim::jaro_winkler(unknown, known), known))
         .filter(|(likeness, _)| *likeness >= ALIKE)

@@ -54,12 +54,35 @@ fn what_cannot_mean_anything_is_refused() {
             "policy:\n  - { name: a, component: { builtin: x } }\n  - { name: a, component: { builtin: x } }\n",
             "twice",
         ),
+        (
+            "cache:\n  - { name: a, component: { builtin: x }, mode: observe }\n",
+            "mode is for policies only",
+        ),
+        (
+            "credential:\n  - { name: a, component: { builtin: x }, scope: { namespaces: [b] } }\n",
+            "scope is for policies only",
+        ),
+        (
+            "policy:\n  - { name: a, component: { builtin: x, sha256: y } }\n",
+            "component is either",
+        ),
         ("policy: [[[[", "plugins file"),
+        ("", "it is empty"),
+        (" \n", "it is empty"),
+        ("# policy: []\n", "it is empty"),
+        ("---\n", "it is empty"),
+        ("~", "it is empty"),
         ("- a", "plugins file"),
     ] {
         let problem = problem(text);
         assert!(problem.contains(reason), "{text}: {problem}");
     }
+}
+
+#[test]
+fn a_file_that_takes_every_plugin_away_says_so() {
+    let plugins = Plugins::parse("{}").unwrap();
+    assert_eq!(plugins.all().count(), 0);
 }
 
 #[test]
@@ -70,4 +93,66 @@ fn settings_reach_the_plugin_as_they_are() {
         plugins.cache[0].settings.to_string(),
         r#"{"refreshAt":0.5,"resources":[{"resource":"a","skip":true}]}"#
     );
+}
+
+#[test]
+fn an_artifact_is_named_by_its_whole_digest_and_nothing_else() {
+    let file = |component: &str| format!("policy:\n  - name: a\n    component: {component}\n");
+    let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
+    let good = file(&format!("{{ oci: {{ layout: art, digest: '{digest}' }} }}"));
+    let oci = Plugins::parse(&good)
+        .unwrap()
+        .policy
+        .remove(0)
+        .component
+        .oci;
+    assert_eq!(oci.unwrap().digest, digest);
+    for wrong in [
+        "latest",
+        "sha256:",
+        "sha512:00",
+        &digest.to_uppercase(),
+        &digest[..70],
+    ] {
+        let problem = problem(&file(&format!(
+            "{{ oci: {{ layout: art, digest: '{wrong}' }} }}"
+        )));
+        assert!(problem.contains("a: component.oci.digest"), "{problem}");
+    }
+    let both = file(&format!(
+        "{{ builtin: x, oci: {{ layout: art, digest: '{digest}' }} }}"
+    ));
+    assert!(problem(&both).contains("component is either"));
+}
+
+#[test]
+fn a_scope_that_covers_no_pod_or_cannot_be_one_is_refused() {
+    let file = |scope: &str| {
+        format!("policy:\n  - {{ name: a, component: {{ builtin: x }}, scope: {scope} }}\n")
+    };
+    for (scope, words) in [
+        ("{}", "it names nothing"),
+        ("{ namespaces: [] }", "namespaces"),
+        ("{ labels: {} }", "labels"),
+        ("{ namespaces: [Shop] }", "Shop"),
+        ("{ namespaces: ['shop*'] }", "shop*"),
+        ("{ labels: { '': a } }", "labels"),
+        ("{ labels: { a/b/c: d } }", "a/b/c"),
+        ("{ labels: { a: 'b c' } }", "b c"),
+        ("{ namespace: [shop] }", "did you mean `namespaces`"),
+    ] {
+        let problem = problem(&file(scope));
+        assert!(problem.contains(words), "{scope}: {problem}");
+    }
+    Plugins::parse(&file(
+        "{ namespaces: [shop], labels: { app.kubernetes.io/name: web, x: '' } }",
+    ))
+    .unwrap();
+}
+
+#[test]
+fn a_mistyped_word_is_refused_with_the_nearest_right_one() {
+    let text = "policy:\n  - { name: a, component: { builtin: x }, mode: observ }\n";
+    let problem = problem(text);
+    assert!(problem.contains("did you mean `observe`"), "{problem}");
 }

@@ -4,71 +4,29 @@ use k8s_openapi::api::core::v1 as core;
 use podgate_api::{
     AzureAssignedIdentity, AzureIdentity, AzureIdentityBinding, AzurePodIdentityException,
 };
-use serde::Deserialize;
+use podgate_watch::Reading;
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 
 use super::kind::{Kind, node_of};
 use crate::source::manifest;
 use crate::world::{InvalidIdentity, Object, ObjectKey, ObjectRef, Pod};
 
-/// An object as it was read.
-#[derive(Debug)]
-pub(super) struct Item {
-    /// Which one.
-    pub(super) key: ObjectKey,
-    /// `metadata.resourceVersion`
-    pub(super) version: String,
-    /// What goes into the world. Without it, what was there goes: it is not this node's any more, or cannot be read.
-    pub(super) object: Option<Object>,
-    /// What is wrong with it.
-    pub(super) problem: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Head {
-    metadata: Metadata,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Metadata {
-    name: String,
-    #[serde(default)]
-    namespace: String,
-    #[serde(default)]
-    resource_version: String,
-}
-
 /// What a typed object comes to: none where it is another node's.
 type Typed = Result<Option<Object>, String>;
 
-/// Reads an object. None where not even its name can be read.
+/// Reads an object.
 ///
-/// One that cannot be read harms only itself, and counts as gone: what it said before is no longer what its author
-/// says, and an identity or a binding that nobody can read must not go on giving tokens.
-pub(super) fn read(kind: &Kind, raw: &RawValue) -> Option<Item> {
-    let (object, version) = head(raw)?;
-    let (read, problem) = match typed(kind, raw.get()) {
-        Ok(read) => (read, None),
-        Err(problem) => (stand_in(kind, &object, &problem), Some(problem)),
-    };
-    Some(Item {
-        key: kind.key(object),
-        version,
-        object: read,
-        problem,
-    })
-}
-
-/// The name and the version of an object, whatever else is in it.
-pub(super) fn head(raw: &RawValue) -> Option<(ObjectRef, String)> {
-    let Head { metadata } = serde_json::from_str(raw.get()).ok()?;
-    let named = !metadata.name.is_empty() && !metadata.namespace.is_empty();
-    named.then(|| {
-        let object = ObjectRef::new(metadata.namespace, metadata.name);
-        (object, metadata.resource_version)
-    })
+/// One that cannot be read harms only itself, and counts as gone: an identity or a binding that nobody can read must
+/// not go on giving tokens.
+pub(super) fn read(kind: &Kind, object: &ObjectRef, json: &str) -> Reading<Object> {
+    match typed(kind, json) {
+        Ok(Some(read)) => Reading::Object(read),
+        Ok(None) => Reading::Foreign,
+        Err(problem) => Reading::Unreadable {
+            stand_in: stand_in(kind, object, &problem),
+            problem,
+        },
+    }
 }
 
 fn typed(kind: &Kind, text: &str) -> Typed {

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use podgate_watch::{Api, Watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use super::api::Api;
+use super::feed::Feed;
 use super::kind::Kind;
 use super::names;
-use super::watch::Watch;
 use crate::assignment::Rules;
 use crate::assignment::select;
 use crate::metrics::Metrics;
@@ -84,9 +84,14 @@ impl Secrets {
         self.watches.insert(secret, task);
     }
 
-    fn watch(&self, secret: ObjectRef) -> Watch {
-        let (world, metrics) = (self.world.clone(), Arc::clone(&self.metrics));
-        Watch::new(self.api.clone(), Kind::Secret(secret), world, metrics, None)
+    fn watch(&self, secret: ObjectRef) -> Watch<Kind, Feed> {
+        let feed = Feed {
+            world: self.world.clone(),
+            metrics: Arc::clone(&self.metrics),
+            first: None,
+        };
+        let (api, freshness) = (self.api.clone(), self.metrics.freshness());
+        Watch::new(api, Kind::Secret(secret), feed, freshness)
     }
 }
 

@@ -1,12 +1,11 @@
+use podgate_watch::testing::{Answer, Fake, event, list, status};
 use serde_json::json;
 
 use super::*;
 
-mod fake;
 mod fixture;
 mod secrets;
 
-use fake::{Answer, Fake, event, list, page, status};
 use fixture::{Fixture, binding, identity, pod};
 
 #[tokio::test]
@@ -68,122 +67,6 @@ async fn managed_mode_never_asks_for_assigned_identities() {
 }
 
 #[tokio::test]
-async fn a_watch_that_lost_its_place_lists_again_and_drops_what_went_unseen() {
-    let gone = event(
-        "ERROR",
-        &json!({"code": 410, "message": "too old resource version"}),
-    );
-    let fixture = Fixture::start(Mode::Managed, |fake| {
-        let both = [pod("a", "10.0.0.1"), pod("b", "10.0.0.2")];
-        fake.on(
-            "pods",
-            "list",
-            [list(7, &both), list(90, &[pod("b", "10.0.0.2")])],
-        );
-        fake.on(
-            "pods",
-            "watch",
-            [Answer::Lines(vec![gone]), Answer::Silence(Vec::new())],
-        );
-    })
-    .await;
-    fixture
-        .until("the second list", |fixture| {
-            fixture.has("b") && !fixture.has("a")
-        })
-        .await;
-    assert!(fixture.counted("podgate_watch_restarts_total{kind=\"Pod\",reason=\"gone\"} 1"));
-    fixture
-        .until("the watch from there", |fixture| {
-            fixture.asked("resourceVersion=90") == 1
-        })
-        .await;
-}
-
-#[tokio::test]
-async fn a_watch_that_ends_goes_on_where_it_was() {
-    let fixture = Fixture::start(Mode::Managed, |fake| {
-        let mut b = pod("b", "10.0.0.2");
-        b["metadata"]["resourceVersion"] = json!("8");
-        let bookmark = event("BOOKMARK", &json!({"metadata": {"resourceVersion": "23"}}));
-        let lines = vec![event("ADDED", &b), bookmark];
-        fake.on("pods", "list", [list(7, &[pod("a", "10.0.0.1")])]);
-        fake.on(
-            "pods",
-            "watch",
-            [Answer::Lines(lines), Answer::Silence(Vec::new())],
-        );
-    })
-    .await;
-    fixture
-        .until("the second watch", |fixture| {
-            fixture.asked("resourceVersion=23") == 1
-        })
-        .await;
-    assert!(fixture.has("a") && fixture.has("b"));
-    assert_eq!(
-        fixture.asked("/api/v1/pods?&fieldSelector=spec.nodeName%3Dnode-1&limit"),
-        1,
-        "one list"
-    );
-    assert!(fixture.counted("podgate_watch_restarts_total{kind=\"Pod\",reason=\"ended\"} 1"));
-}
-
-#[tokio::test]
-async fn half_a_list_takes_nothing_away() {
-    let gone = event("ERROR", &json!({"code": 410}));
-    let half = Answer::Whole(200, page(90, "more", &[pod("b", "10.0.0.2")]));
-    let fixture = Fixture::start(Mode::Managed, |fake| {
-        let both = [pod("a", "10.0.0.1"), pod("b", "10.0.0.2")];
-        let cut = Answer::Cut(page(90, "", &[]));
-        fake.on("pods", "list", [list(7, &both), half, cut, Answer::Nothing]);
-        fake.on("pods", "watch", [Answer::Lines(vec![gone])]);
-    })
-    .await;
-    fixture
-        .until("the second page", |fixture| {
-            fixture.asked("continue=more") == 1
-        })
-        .await;
-    fixture
-        .until("its failure", |fixture| {
-            fixture.counted("podgate_watch_restarts_total{kind=\"Pod\",reason=\"connection\"} 1")
-        })
-        .await;
-    assert!(fixture.has("a") && fixture.has("b"));
-}
-
-#[tokio::test]
-async fn a_silent_watch_is_dialled_again_counted_and_its_state_stays() {
-    let fixture = Fixture::start(Mode::Managed, |fake| {
-        fake.on("pods", "list", [list(7, &[pod("a", "10.0.0.1")])]);
-    })
-    .await;
-    fixture
-        .until("the second watch", |fixture| {
-            fixture.asked("/api/v1/pods?&watch=true") >= 2
-        })
-        .await;
-    assert!(fixture.counted("podgate_watch_restarts_total{kind=\"Pod\",reason=\"silent\"}"));
-    assert!(fixture.has("a"));
-}
-
-#[tokio::test]
-async fn an_api_server_that_takes_a_request_and_never_answers_is_noticed() {
-    let fixture = Fixture::start(Mode::Managed, |fake| {
-        fake.on(
-            "pods",
-            "list",
-            [Answer::Nothing, list(7, &[pod("a", "10.0.0.1")])],
-        );
-    })
-    .await;
-    fixture.ready().await;
-    assert!(fixture.has("a"));
-    assert!(fixture.counted("podgate_watch_restarts_total{kind=\"Pod\",reason=\"silent\"} 1"));
-}
-
-#[tokio::test]
 async fn garbage_harms_only_itself_in_a_list_and_in_a_watch() {
     let fixture = Fixture::start(Mode::Managed, |fake| {
         let mut broken = identity("broken");
@@ -223,47 +106,6 @@ async fn garbage_harms_only_itself_in_a_list_and_in_a_watch() {
         fixture.counted("podgate_source_errors_total 3"),
         "{}",
         fixture.metrics.render()
-    );
-}
-
-#[tokio::test]
-async fn a_line_that_is_no_event_leads_to_a_list() {
-    let fixture = Fixture::start(Mode::Managed, |fake| {
-        fake.on(
-            "pods",
-            "list",
-            [list(7, &[pod("a", "10.0.0.1")]), list(8, &[])],
-        );
-        let garbage = vec!["<html>".to_owned()];
-        fake.on(
-            "pods",
-            "watch",
-            [Answer::Lines(garbage), Answer::Silence(Vec::new())],
-        );
-    })
-    .await;
-    fixture
-        .until("the second list", |fixture| {
-            fixture.asked("resourceVersion=8") == 1
-        })
-        .await;
-    assert!(!fixture.has("a"));
-    assert!(fixture.counted("podgate_watch_restarts_total{kind=\"Pod\",reason=\"malformed\"} 1"));
-}
-
-#[tokio::test]
-async fn a_page_that_is_too_large_is_asked_for_in_smaller_ones() {
-    let fixture = Fixture::start(Mode::Managed, |fake| {
-        let huge = Answer::Whole(200, " ".repeat((32 << 20) + 1));
-        fake.on("azureidentities", "list", [huge, list(7, &[identity("a")])]);
-    })
-    .await;
-    fixture.ready().await;
-    assert_eq!(
-        fixture.asked("azureidentities?&limit=62"),
-        1,
-        "{:?}",
-        fixture.fake.requests()
     );
 }
 

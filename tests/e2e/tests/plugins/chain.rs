@@ -60,11 +60,21 @@ impl Chain {
         Self { cache, ..self }
     }
 
+    /// Without exception-matcher, and whatever else was added.
+    pub(crate) fn without_policies(self) -> Self {
+        let policy = Vec::new();
+        Self { policy, ..self }
+    }
+
     /// Writes the file (JSON is YAML) and gives the flags that lead to it.
     pub(crate) fn write(&self, folder: &Path) -> Vec<String> {
-        let file =
-            json!({"policy": self.policy, "credential": [self.credential], "cache": [self.cache]});
-        flags(folder, &file.to_string())
+        flags(folder, &self.text())
+    }
+
+    /// The file itself.
+    pub(crate) fn text(&self) -> String {
+        json!({"policy": self.policy, "credential": [self.credential], "cache": [self.cache]})
+            .to_string()
     }
 
     /// A gateway with it.

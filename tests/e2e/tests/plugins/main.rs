@@ -7,8 +7,13 @@ mod chain;
 mod credential;
 mod drain;
 mod guests;
+#[allow(dead_code, reason = "what other programs look at of it")]
+#[path = "../rolling/load.rs"]
+mod load;
 mod neighbours;
+mod observe;
 mod policy;
 mod process;
+mod reload;
 mod secrecy;
 mod start;

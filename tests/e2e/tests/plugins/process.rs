@@ -1,7 +1,7 @@
 //! The gateway as a process of its own, with its log in a file.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -81,6 +81,53 @@ impl Running {
     /// Where manifests go.
     pub(crate) fn manifest(&self, file: &str) -> PathBuf {
         self.folder.path().join("pods").join(file)
+    }
+
+    /// The folder of the plugins file.
+    pub(crate) fn plugins(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Another edition of the plugins file, in one step as kubelet puts it there, and not waited for.
+    pub(crate) fn rewrite(&self, text: &str) {
+        let staged = self.plugins().join("plugins.new");
+        std::fs::write(&staged, text).unwrap();
+        std::fs::rename(staged, self.plugins().join("plugins.yaml")).unwrap();
+    }
+
+    /// The same, with its result: whether the gateway took it.
+    pub(crate) async fn reload(&self, text: &str) -> bool {
+        let before = self.results().await;
+        self.rewrite(text);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let now = self.results().await;
+            if now != before {
+                return now.0 > before.0;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "it is not reloaded\n{}",
+                self.log()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Good and bad reloads so far.
+    async fn results(&self) -> (u64, u64) {
+        let of = |result: &str| format!("podgate_plugins_reload_total{{result=\"{result}\"}}");
+        (
+            self.metric(&of("ok")).await,
+            self.metric(&of("failed")).await,
+        )
+    }
+
+    /// The value of a series, 0 where there is none.
+    pub(crate) async fn metric(&self, series: &str) -> u64 {
+        let metrics = self.admin("/metrics").await.text();
+        let value = metrics.lines().find_map(|line| line.strip_prefix(series));
+        value.map_or(0, |value| value.trim().parse().unwrap())
     }
 
     /// What it has logged so far.

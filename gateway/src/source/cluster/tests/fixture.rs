@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use podgate_watch::Patience;
+use podgate_watch::testing::Fake;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::super::*;
-use super::fake::Fake;
 use crate::assignment::DefaultIdentity;
 use crate::world::testing::rules;
 use crate::world::{ObjectRef, SecretState};
@@ -40,14 +41,10 @@ impl Fixture {
         let fake = Fake::start().await;
         script(&fake);
         let (metrics, readiness) = (Arc::<Metrics>::default(), Readiness::default());
-        let config = kube::Config::new(format!("http://{}", fake.address).parse().unwrap());
-        let api = Api {
-            client: client::connect(&config).unwrap(),
-            patience: Patience {
-                answer: SILENCE,
-                silence: SILENCE,
-            },
-        };
+        let api = Api::new(fake.client(), "the gateway").with_patience(Patience {
+            answer: SILENCE,
+            silence: SILENCE,
+        });
         let node = "node-1".parse().unwrap();
         let cluster = Cluster {
             secrets: api.clone(),

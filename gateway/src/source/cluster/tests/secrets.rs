@@ -1,7 +1,8 @@
 //! Secrets that come when they are wanted.
 
+use podgate_watch::testing::{Answer, Fake, event, list, status};
+
 use super::super::*;
-use super::fake::{Answer, Fake, event, list, status};
 use super::fixture::{Fixture, binding, pod, principal, secret};
 use crate::world::ObjectRef;
 

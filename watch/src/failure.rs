@@ -6,15 +6,15 @@ use std::time::Duration;
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::kind::Kind;
-use crate::source::freshness::Restart;
+use crate::freshness::Restart;
+use crate::kind::Kind;
 
 /// Characters of the API server's own message that are told.
 const MESSAGE: usize = 400;
 
 /// A list or a watch that did not work.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The API server said no.
     #[error("the API server answered {code}: {message}")]
     Status {
@@ -39,7 +39,7 @@ pub(super) enum Failure {
 
 /// `metav1.Status`, as far as it is told.
 #[derive(Deserialize)]
-pub(super) struct Status {
+pub(crate) struct Status {
     #[serde(default)]
     code: u16,
     #[serde(default)]
@@ -48,7 +48,7 @@ pub(super) struct Status {
 
 impl Failure {
     /// What the API server said in the body of an answer, or in an event of type ERROR.
-    pub(super) fn status(http: Option<u16>, body: &[u8]) -> Self {
+    pub(crate) fn status(http: Option<u16>, body: &[u8]) -> Self {
         let status: Option<Status> = serde_json::from_slice(body).ok();
         let code = http.or_else(|| status.as_ref().map(|status| status.code));
         let message = status.map(|status| status.message).unwrap_or_default();
@@ -59,7 +59,7 @@ impl Failure {
     }
 
     /// Of a connection, with the whole chain of reasons.
-    pub(super) fn connection(error: &(dyn Error + 'static)) -> Self {
+    pub(crate) fn connection(error: &(dyn Error + 'static)) -> Self {
         let mut words: Vec<String> = Vec::new();
         let mut next = Some(error);
         while let Some(error) = next {
@@ -80,23 +80,23 @@ impl Failure {
     }
 
     /// 410: the changes since the last one are no longer there.
-    pub(super) fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         matches!(self, Self::Status { code: 410, .. })
     }
 
     /// 403.
-    pub(super) fn is_forbidden(&self) -> bool {
+    pub(crate) fn is_forbidden(&self) -> bool {
         matches!(self, Self::Status { code: 403, .. })
     }
 
     /// 404: the API server has no such kind.
-    pub(super) fn is_unknown_kind(&self) -> bool {
+    pub(crate) fn is_unknown_kind(&self) -> bool {
         matches!(self, Self::Status { code: 404, .. })
     }
 
     /// Whether a watch may go on where it was. After an error of its own the API server may have lost events, and a
     /// version that it does not know (it was restored from a backup) would be refused for good.
-    pub(super) fn resumes(&self) -> bool {
+    pub(crate) fn resumes(&self) -> bool {
         match self {
             Self::Connection(_) | Self::Silent(_) => true,
             Self::Status { code, .. } => matches!(code, 429 | 503),
@@ -105,7 +105,7 @@ impl Failure {
     }
 
     /// For the metric.
-    pub(super) fn restart(&self) -> Restart {
+    pub(crate) fn restart(&self) -> Restart {
         match self {
             Self::Status { code: 410, .. } => Restart::Gone,
             Self::Status { code: 429, .. } => Restart::Server,
@@ -117,15 +117,15 @@ impl Failure {
         }
     }
 
-    /// With what to do about it.
-    pub(super) fn explain(&self, kind: &Kind) -> String {
+    /// With what to do about it, if `program` is who asked.
+    pub(crate) fn explain(&self, kind: &impl Kind, program: &str) -> String {
         match self {
             Self::Status { code: 401, .. } => {
-                format!("{self}; the gateway's ServiceAccount or its token is gone")
+                format!("{self}; {program}'s ServiceAccount or its token is gone")
             }
             Self::Status { code: 403, .. } => {
                 format!(
-                    "{self}; the gateway may not {}: apply docs/rbac.md",
+                    "{self}; {program} may not {}: apply docs/rbac.md",
                     kind.needs()
                 )
             }
@@ -141,63 +141,4 @@ impl Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::world::ObjectRef;
-
-    fn refused(code: u16) -> Failure {
-        let body = format!(r#"{{"kind":"Status","code":{code},"message":"because"}}"#);
-        Failure::status(Some(code), body.as_bytes())
-    }
-
-    #[test]
-    fn a_missing_right_names_its_verbs_and_its_resource() {
-        let told = refused(403).explain(&Kind::Bindings);
-        assert!(told.contains("because"), "{told}");
-        assert!(
-            told.contains("list and watch azureidentitybindings.aadpodidentity.k8s.io"),
-            "{told}"
-        );
-        let secret = Kind::Secret(ObjectRef::new("shop", "login"));
-        let told = refused(403).explain(&secret);
-        assert!(told.contains("Secret shop/login"), "{told}");
-    }
-
-    #[test]
-    fn a_missing_definition_is_named() {
-        let told = refused(404).explain(&Kind::Identities);
-        assert!(
-            told.contains("azureidentities.aadpodidentity.k8s.io"),
-            "{told}"
-        );
-    }
-
-    #[test]
-    fn an_error_in_a_watch_has_its_code_in_its_status() {
-        let failure = Failure::status(
-            None,
-            br#"{"code":410,"message":"too old resource version"}"#,
-        );
-        assert!(failure.is_gone() && !failure.resumes());
-        assert_eq!(failure.restart(), Restart::Gone);
-    }
-
-    #[test]
-    fn a_message_of_the_api_server_is_cut() {
-        let long = format!(r#"{{"message":"{}"}}"#, "x".repeat(10_000));
-        assert!(
-            Failure::status(Some(500), long.as_bytes())
-                .to_string()
-                .len()
-                < 500
-        );
-    }
-
-    #[test]
-    fn a_chain_of_reasons_is_told_once_each() {
-        let inner = std::io::Error::other("connection refused");
-        let outer = std::io::Error::other(inner);
-        let told = Failure::connection(&outer).to_string();
-        assert_eq!(told.matches("connection refused").count(), 1, "{told}");
-    }
-}
+mod tests;

@@ -2,21 +2,17 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::DefaultBackoff;
 use tokio::time::{Instant, sleep};
 
-use super::api::{Api, Event, Lines};
-use super::failure::Failure;
-use super::kind::Kind;
-use super::replica::{Next, Replica};
-use crate::metrics::Metrics;
-use crate::readiness::Pending;
-use crate::source::freshness::{Beat, Restart};
-use crate::world::World;
+use crate::api::{Api, Event, Lines};
+use crate::failure::Failure;
+use crate::freshness::{Beat, Freshness, Restart};
+use crate::kind::{Kind, Sink};
+use crate::replica::{Next, Replica};
 
 /// The API server ends a watch after this many seconds, and up to [`SPREAD`] more: so that the watches of many nodes,
 /// begun together after an outage, do not end together.
@@ -32,46 +28,30 @@ const LONGEST: Duration = Duration::from_secs(30);
 const AGAIN: Duration = Duration::from_secs(60);
 
 /// A watch.
-pub(super) struct Watch {
+pub struct Watch<K: Kind, S> {
     api: Api,
-    replica: Replica,
+    replica: Replica<K, S>,
     beat: Beat,
-    world: World,
-    /// What readiness awaits of it.
-    first: Option<First>,
     /// Objects per page, less after a page that was too large.
     limit: u32,
     /// The failure that was told last, until the watch runs again.
     told: Option<(String, Instant)>,
 }
 
-/// A start-up task that is done with the first complete state of one kind; the last of them completes the world.
-pub(super) struct First {
-    pub(super) pending: Pending,
-    pub(super) left: Arc<AtomicUsize>,
-}
-
-impl Watch {
-    pub(super) fn new(
-        api: Api,
-        kind: Kind,
-        world: World,
-        metrics: Arc<Metrics>,
-        first: Option<First>,
-    ) -> Self {
+impl<K: Kind, S: Sink<K>> Watch<K, S> {
+    /// A watch that has not begun, and whose age counts from now. Its entry in `freshness` goes with it.
+    pub fn new(api: Api, kind: K, sink: S, freshness: &Arc<Freshness>) -> Self {
         Self {
             api,
-            beat: metrics.freshness().watch(kind.name(), kind.what()),
-            world: world.clone(),
-            replica: Replica::new(kind, world, metrics),
-            first,
+            beat: freshness.watch(kind.name(), kind.what()),
+            replica: Replica::new(kind, sink),
             limit: LIMIT,
             told: None,
         }
     }
 
-    /// Never ends: whatever fails is told, counted and tried again.
-    pub(super) async fn run(mut self) {
+    /// Never ends: whatever fails is told, counted and tried again. Dropped, it leaves what the sink has.
+    pub async fn run(mut self) {
         let mut backoff = DefaultBackoff::default();
         loop {
             let begun = Instant::now();
@@ -82,7 +62,7 @@ impl Watch {
             }
             match &followed {
                 Ok(()) => self.beat.restarted(Restart::Ended),
-                Err(failure) => self.failed(failure),
+                Err(failure) => self.failed(failure).await,
             }
             // A regular end is no failure, unless it comes at once.
             if followed.is_err() || !good {
@@ -116,27 +96,25 @@ impl Watch {
                 Err(failure) => return Err(failure),
                 Ok(text) => {
                     self.heard();
-                    match self.replica.page(&text)? {
+                    match self.replica.page(&text).await? {
                         Next::Page(page) => next = Some(page),
-                        Next::Watch(version) => return Ok(self.listed(version)),
+                        Next::Watch(version) => return Ok(self.listed(version).await),
                     }
                 }
             }
         }
     }
 
-    fn listed(&mut self, version: String) -> String {
+    async fn listed(&mut self, version: String) -> String {
         self.beat.complete();
-        if let Some(first) = self.first.take() {
-            first.done(&self.world);
-        }
+        self.replica.complete().await;
         version
     }
 
     async fn events(&mut self, lines: &mut Lines) -> Result<(), Failure> {
         while let Some(line) = lines.next().await? {
             self.heard();
-            self.replica.event(&Event::parse(&line)?)?;
+            self.replica.event(&Event::parse(&line)?).await?;
         }
         Ok(())
     }
@@ -149,10 +127,10 @@ impl Watch {
         }
     }
 
-    fn failed(&mut self, failure: &Failure) {
-        self.replica.failed(failure);
+    async fn failed(&mut self, failure: &Failure) {
+        self.replica.failed(failure).await;
         self.beat.restarted(failure.restart());
-        let problem = failure.explain(self.replica.kind());
+        let problem = failure.explain(self.replica.kind(), self.api.program());
         self.beat.failed(problem.clone());
         let told = self.told.as_ref();
         if told.is_none_or(|(before, at)| *before != problem || at.elapsed() >= AGAIN) {
@@ -176,15 +154,6 @@ impl Watch {
             ),
         }
         self.told = Some((problem, Instant::now()));
-    }
-}
-
-impl First {
-    fn done(self, world: &World) {
-        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
-            world.complete();
-        }
-        drop(self.pending);
     }
 }
 

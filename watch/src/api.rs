@@ -1,20 +1,19 @@
 //! The two calls, list and watch, bounded in time and size.
-//!
-//! kube's own watcher is not used: it hides bookmarks, the only sign of life of a quiet watch; its lists have no
-//! deadline; one object that cannot be read ends a whole list; and what cannot be read is logged, a Secret as well.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use http_body_util::BodyExt;
+use kube::api::{ListParams, WatchParams};
 use kube::client::{Body, Client};
 use kube::core::Request;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
-use super::failure::Failure;
-use super::kind::Kind;
+use crate::failure::Failure;
+use crate::kind::{Kind, Selectors};
 
 /// A page of a list.
 const PAGE: usize = 32 << 20;
@@ -23,28 +22,29 @@ const EVENT: usize = 16 << 20;
 /// An error's body.
 const STATUS: usize = 64 << 10;
 
-/// The API server, asked by these calls only.
+/// The API server, as watches ask it. Cheap to clone; all clones share one connection.
 #[derive(Clone)]
-pub(super) struct Api {
-    pub(super) client: Client,
-    pub(super) patience: Patience,
+pub struct Api {
+    client: Client,
+    program: &'static str,
+    patience: Patience,
 }
 
 /// How long is waited for what.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
     /// From the request to the head of its answer, dialling included, and between two parts of a list.
-    pub(super) answer: Duration,
-    /// Between two signs of life of a watch.
-    pub(super) silence: Duration,
+    pub answer: Duration,
+    /// Between two signs of life of a watch. The API server sends a bookmark every minute.
+    pub silence: Duration,
 }
 
 /// A page of a list, as text that [`PageText::parse`] reads.
-pub(super) struct PageText(pub(super) Vec<u8>);
+pub(crate) struct PageText(pub(crate) Vec<u8>);
 
 /// A page of a list.
 #[derive(Deserialize)]
-pub(super) struct Page<'a> {
+pub(crate) struct Page<'a> {
     #[serde(default)]
     metadata: ListMetadata,
     #[serde(borrow, default)]
@@ -61,7 +61,7 @@ struct ListMetadata {
 }
 
 /// The events of a watch, line by line.
-pub(super) struct Lines {
+pub(crate) struct Lines {
     body: Body,
     silence: Duration,
     buffer: BytesMut,
@@ -71,18 +71,18 @@ pub(super) struct Lines {
 
 /// One event.
 #[derive(Deserialize)]
-pub(super) struct Event<'a> {
+pub(crate) struct Event<'a> {
     /// `ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK` or `ERROR`
-    pub(super) r#type: Word,
+    pub(crate) r#type: Word,
     /// The object.
     #[serde(borrow)]
-    pub(super) object: &'a RawValue,
+    pub(crate) object: &'a RawValue,
 }
 
 /// The types of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub(super) enum Word {
+pub(crate) enum Word {
     Added,
     Modified,
     Deleted,
@@ -92,19 +92,48 @@ pub(super) enum Word {
     Other,
 }
 
+/// Which object, and of which version, whatever else is in it.
+#[derive(Deserialize)]
+pub(crate) struct Head {
+    namespace: Option<String>,
+    pub(crate) name: String,
+    #[serde(default, rename = "resourceVersion")]
+    pub(crate) version: String,
+}
+
 type Built = Result<http::Request<Vec<u8>>, kube::core::request::Error>;
 
 // === impl Api ===
 
 impl Api {
+    /// By a client of [`crate::client::connect`], which neither retries nor logs. `program` is who asks, for people:
+    /// `the gateway`, as in "the gateway may not list and watch pods".
+    pub fn new(client: Client, program: &'static str) -> Self {
+        Self {
+            client,
+            program,
+            patience: Patience::default(),
+        }
+    }
+
+    /// With another patience than [`Patience::default`].
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
+    }
+
+    pub(crate) fn program(&self) -> &'static str {
+        self.program
+    }
+
     /// Asks for a page of a list.
-    pub(super) async fn list(
+    pub(crate) async fn list(
         &self,
-        kind: &Kind,
+        kind: &impl Kind,
         limit: u32,
         next: Option<&str>,
     ) -> Result<PageText, Failure> {
-        let request = Request::new(kind.path()).list(&kind.list_params(limit, next));
+        let request = Request::new(kind.path()).list(&list_params(kind.selectors(), limit, next));
         let body = self.send(request).await?;
         collect(body, PAGE, self.patience.answer)
             .await
@@ -112,13 +141,14 @@ impl Api {
     }
 
     /// Asks for the changes since `version`, for so many seconds.
-    pub(super) async fn watch(
+    pub(crate) async fn watch(
         &self,
-        kind: &Kind,
+        kind: &impl Kind,
         version: &str,
         seconds: u32,
     ) -> Result<Lines, Failure> {
-        let request = Request::new(kind.path()).watch(&kind.watch_params(seconds), version);
+        let request =
+            Request::new(kind.path()).watch(&watch_params(kind.selectors(), seconds), version);
         Ok(Lines {
             body: self.send(request).await?,
             silence: self.patience.silence,
@@ -154,6 +184,26 @@ impl Default for Patience {
     }
 }
 
+fn list_params(selectors: Selectors, limit: u32, next: Option<&str>) -> ListParams {
+    ListParams {
+        field_selector: selectors.fields,
+        label_selector: selectors.labels,
+        limit: Some(limit),
+        continue_token: next.map(str::to_owned),
+        ..ListParams::default()
+    }
+}
+
+fn watch_params(selectors: Selectors, seconds: u32) -> WatchParams {
+    WatchParams {
+        field_selector: selectors.fields,
+        label_selector: selectors.labels,
+        timeout: Some(seconds),
+        bookmarks: true,
+        send_initial_events: false,
+    }
+}
+
 async fn collect(mut body: Body, most: usize, patience: Duration) -> Result<Vec<u8>, Failure> {
     let mut all = Vec::new();
     while let Some(bytes) = frame(&mut body, patience).await? {
@@ -177,23 +227,23 @@ async fn frame(body: &mut Body, patience: Duration) -> Result<Option<bytes::Byte
 // === impl Page ===
 
 impl PageText {
-    pub(super) fn parse(&self) -> Result<Page<'_>, Failure> {
+    pub(crate) fn parse(&self) -> Result<Page<'_>, Failure> {
         serde_json::from_slice(&self.0).map_err(|_| Failure::Malformed("a list that is none"))
     }
 }
 
 impl<'a> Page<'a> {
-    pub(super) fn items(&self) -> impl Iterator<Item = &'a RawValue> + '_ {
+    pub(crate) fn items(&self) -> impl Iterator<Item = &'a RawValue> + '_ {
         self.items.iter().flatten().copied()
     }
 
     /// Where the next page begins.
-    pub(super) fn next(&self) -> Option<&str> {
+    pub(crate) fn next(&self) -> Option<&str> {
         Some(self.metadata.r#continue.as_str()).filter(|next| !next.is_empty())
     }
 
     /// From where to watch.
-    pub(super) fn version(&self) -> Result<&str, Failure> {
+    pub(crate) fn version(&self) -> Result<&str, Failure> {
         match self.metadata.resource_version.as_str() {
             "" => Err(Failure::Malformed("a list without a resourceVersion")),
             version => Ok(version),
@@ -205,7 +255,7 @@ impl<'a> Page<'a> {
 
 impl Lines {
     /// The next line, or none at the watch's regular end.
-    pub(super) async fn next(&mut self) -> Result<Option<BytesMut>, Failure> {
+    pub(crate) async fn next(&mut self) -> Result<Option<BytesMut>, Failure> {
         loop {
             let fresh = &self.buffer[self.searched..];
             if let Some(end) = fresh.iter().position(|byte| *byte == b'\n') {
@@ -227,13 +277,43 @@ impl Lines {
 
 impl<'a> Event<'a> {
     /// Reads a line.
-    pub(super) fn parse(line: &'a [u8]) -> Result<Self, Failure> {
+    pub(crate) fn parse(line: &'a [u8]) -> Result<Self, Failure> {
         serde_json::from_slice(line).map_err(|_| Failure::Malformed("an event that is none"))
     }
 }
 
+// === impl Head ===
+
+impl Head {
+    /// None where it has no name.
+    pub(crate) fn read(raw: &RawValue) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Object {
+            metadata: Head,
+        }
+        let Object { metadata } = serde_json::from_str(raw.get()).ok()?;
+        Some(metadata).filter(|head| !head.name.is_empty())
+    }
+
+    /// None of a cluster-scoped object.
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        self.namespace
+            .as_deref()
+            .filter(|namespace| !namespace.is_empty())
+    }
+}
+
+impl fmt::Display for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.namespace() {
+            Some(namespace) => write!(f, "{namespace}/{}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
 /// `metadata.resourceVersion` of a bookmark, which has no name.
-pub(super) fn bookmark(raw: &RawValue) -> Result<String, Failure> {
+pub(crate) fn bookmark(raw: &RawValue) -> Result<String, Failure> {
     #[derive(Deserialize)]
     struct Bookmark {
         metadata: ListMetadata,

@@ -1,4 +1,4 @@
-//! How old what the gateway knows is: one entry per watch, for the log, `/readyz`, `/explain` and the metrics.
+//! How old what is known is: one entry per watch, for the log, the probes and the metrics.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,6 +12,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
 /// A watch that nobody has heard of for this long is stale. The API server sends a bookmark every minute, so a healthy
@@ -21,7 +22,7 @@ const STALE: Duration = Duration::from_secs(90);
 /// What `/readyz` lists; every Secret has a watch of its own.
 const MAX_LINES: usize = 20;
 
-/// The ages of all watches. Empty in standalone mode.
+/// The ages of all watches of a program.
 #[derive(Debug, Default)]
 pub struct Freshness {
     watches: Mutex<Watches>,
@@ -111,9 +112,14 @@ impl Freshness {
         }
     }
 
-    /// The counter of [`Restart`]s, to be registered.
-    pub fn restarts(&self) -> impl prometheus_client::registry::Metric + use<> {
-        self.restarts.clone()
+    /// Adds `watch_age_seconds` and `watch_stale`, by kind, and `watch_restarts_total`, by kind and reason.
+    pub fn register(self: &Arc<Self>, registry: &mut Registry) {
+        registry.register_collector(Box::new(Arc::clone(self)));
+        registry.register(
+            "watch_restarts",
+            "Watches of the API server that began anew, by reason",
+            self.restarts.clone(),
+        );
     }
 
     /// Every watch, in the order in which they began.
@@ -161,7 +167,7 @@ impl Collector for Freshness {
         gauges(
             &mut encoder,
             "watch_stale",
-            "1 if that is more than 90 s: what the gateway knows may be out of date",
+            "1 if that is more than 90 s: what is known may be out of date",
             stale,
         )
     }

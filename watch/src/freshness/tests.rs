@@ -1,17 +1,11 @@
 use prometheus_client::encoding::text::encode;
-use prometheus_client::registry::Registry;
 
 use super::*;
 
 fn scrape(freshness: &Arc<Freshness>) -> String {
     let mut registry = Registry::default();
     let own = registry.sub_registry_with_prefix("podgate");
-    own.register_collector(Box::new(Arc::clone(freshness)));
-    own.register(
-        "watch_restarts",
-        "Watches that began anew",
-        freshness.restarts(),
-    );
+    freshness.register(own);
     let mut text = String::new();
     encode(&mut text, &registry).unwrap();
     text

@@ -1,18 +1,22 @@
 //! An API server that says what a test wants: for what a real one cannot be made to do.
+#![allow(clippy::unwrap_used, reason = "a test's panic is its report")]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use kube::Client;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use crate::client;
+
 /// One answer.
 #[derive(Clone)]
-pub(crate) enum Answer {
+pub enum Answer {
     /// Status and body.
     Whole(u16, String),
     /// A body that ends before it is whole.
@@ -33,14 +37,16 @@ struct Script {
     requests: Vec<String>,
 }
 
-pub(crate) struct Fake {
-    pub(crate) address: SocketAddr,
+/// The server. It ends with this object.
+pub struct Fake {
+    address: SocketAddr,
     script: Arc<Mutex<Script>>,
     task: JoinHandle<()>,
 }
 
 impl Fake {
-    pub(crate) async fn start() -> Self {
+    /// Listens on loopback.
+    pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let script = Arc::new(Mutex::new(Script::default()));
@@ -58,8 +64,14 @@ impl Fake {
         }
     }
 
-    /// What the next requests are answered with.
-    pub(crate) fn on(
+    /// A client of it, as a program has one.
+    pub fn client(&self) -> Client {
+        let url = format!("http://{}", self.address).parse().unwrap();
+        client::connect(&kube::Config::new(url)).unwrap()
+    }
+
+    /// What the next requests are answered with, by the last part of their path and `list` or `watch`.
+    pub fn on(
         &self,
         collection: &str,
         call: &'static str,
@@ -73,7 +85,7 @@ impl Fake {
     }
 
     /// Paths and queries so far.
-    pub(crate) fn requests(&self) -> Vec<String> {
+    pub fn requests(&self) -> Vec<String> {
         self.script.lock().requests.clone()
     }
 }
@@ -84,23 +96,27 @@ impl Drop for Fake {
     }
 }
 
-pub(crate) fn list(version: u64, items: &[Value]) -> Answer {
+/// A whole list.
+pub fn list(version: u64, items: &[Value]) -> Answer {
     Answer::Whole(200, page(version, "", items))
 }
 
-pub(crate) fn page(version: u64, next: &str, items: &[Value]) -> String {
+/// A page of a list. There are more if `next` is not empty.
+pub fn page(version: u64, next: &str, items: &[Value]) -> String {
     json!({"metadata": {"resourceVersion": version.to_string(), "continue": next}, "items": items})
         .to_string()
 }
 
-pub(crate) fn status(code: u16, message: &str) -> Answer {
+/// An error.
+pub fn status(code: u16, message: &str) -> Answer {
     Answer::Whole(
         code,
         json!({"kind": "Status", "code": code, "message": message}).to_string(),
     )
 }
 
-pub(crate) fn event(r#type: &str, object: &Value) -> String {
+/// A line of a watch.
+pub fn event(r#type: &str, object: &Value) -> String {
     json!({"type": r#type, "object": object}).to_string()
 }
 

@@ -1,4 +1,4 @@
-//! An API server, and a gateway that watches it over a bad line.
+//! An API server, and a program that watches it over a bad line.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::*;
-use crate::world::testing::rules;
-use crate::world::{ObjectRef, Pod};
+use crate::tests::fixture::{Known, Thing};
 
-const NODE: &str = "node-1";
-
-fn kind() -> Kind {
-    Kind::Pods(NODE.parse().unwrap())
-}
-
-/// What a test does to the API server, and what of it reaches the gateway.
+/// What a test does to the API server, and what of it reaches the program.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     /// A pod is made, or changed.
@@ -88,9 +81,13 @@ pub(super) fn json_of(name: u8, stored: &Stored, version: u64) -> Value {
             "resourceVersion": version.to_string(), "labels": {"edition": stored.edition.to_string()},
             "managedFields": [{"manager": "kubelet"}],
         },
-        "spec": {"nodeName": NODE, "containers": []},
+        "spec": {"nodeName": "node-1", "containers": []},
         "status": {"podIP": ip, "podIPs": [{"ip": ip}]},
     })
+}
+
+pub(super) fn key_of(name: u8) -> String {
+    format!("default/pod-{name}")
 }
 
 impl Server {
@@ -145,44 +142,44 @@ impl Server {
         pages
     }
 
-    /// What the gateway should come to know.
-    pub(super) fn readable(&self) -> BTreeMap<String, (String, String)> {
+    /// What the program should come to know.
+    pub(super) fn readable(&self) -> BTreeMap<String, String> {
         let readable = self.pods.iter().filter(|(_, stored)| !stored.spoiled);
         readable
             .map(|(name, stored)| {
-                let known = (stored.uid.to_string(), stored.edition.to_string());
-                (format!("pod-{name}"), known)
+                let told = format!("{} {}", stored.uid, stored.edition);
+                (key_of(*name), told)
             })
             .collect()
     }
 }
 
-/// A server, and a gateway that watches it over a bad line.
+/// A server, and a program that watches it over a bad line.
 pub(super) struct Model {
     pub(super) server: Server,
-    pub(super) replica: Replica,
-    world: World,
+    pub(super) replica: Replica<Thing, Known>,
+    pub(super) known: Known,
     /// The pages of the list that is on, the next one last.
     pages: Vec<PageText>,
     last: Option<String>,
     /// What no message since has given a reason to forget: pods of the last whole state that nobody has touched.
-    pub(super) untouched: BTreeMap<String, (String, String)>,
+    pub(super) untouched: BTreeMap<String, String>,
 }
 
 impl Model {
     pub(super) fn new() -> Self {
-        let world = World::new(rules());
+        let known = Known::default();
         Self {
             server: Server::default(),
-            replica: Replica::new(kind(), world.clone(), Arc::default()),
-            world,
+            replica: Replica::new(Thing::Pods, known.clone()),
+            known,
             pages: Vec::new(),
             last: None,
             untouched: BTreeMap::new(),
         }
     }
 
-    pub(super) fn step(&mut self, step: &Step) {
+    pub(super) async fn step(&mut self, step: &Step) {
         match step {
             Step::Set(name) => self.touch(*name, |server, name| server.set(name, false)),
             Step::Delete(name) => self.touch(*name, Server::delete),
@@ -191,18 +188,22 @@ impl Model {
                 server.set(name, false);
             }),
             Step::Spoil(name) => self.touch(*name, |server, name| server.set(name, true)),
-            Step::Deliver(count) => (0..*count).for_each(|_| self.deliver()),
-            Step::Repeat => self.repeat(),
-            Step::Bookmark => self.bookmark(),
+            Step::Deliver(count) => {
+                for _ in 0..*count {
+                    self.deliver().await;
+                }
+            }
+            Step::Repeat => self.repeat().await,
+            Step::Bookmark => self.bookmark().await,
             Step::Forget => self.server.forgotten = self.server.version,
             Step::List => self.list(),
-            Step::Page => self.page(),
+            Step::Page => self.page().await,
             Step::Break => self.pages.clear(),
         }
     }
 
     pub(super) fn touch(&mut self, name: u8, act: impl FnOnce(&mut Server, u8)) {
-        self.untouched.remove(&format!("pod-{name}"));
+        self.untouched.remove(&key_of(name));
         act(&mut self.server, name);
     }
 
@@ -213,39 +214,39 @@ impl Model {
     }
 
     /// The next event of the watch, unless the server no longer has it.
-    pub(super) fn deliver(&mut self) {
+    pub(super) async fn deliver(&mut self) {
         let Some(position) = self.position() else {
             return;
         };
         if position < self.server.forgotten {
-            return self.expired();
+            return self.expired().await;
         }
         let mut history = self.server.history.iter();
         if let Some((_, event, object)) = history.find(|(version, ..)| *version > position) {
             let line = json!({"type": event, "object": object}).to_string();
-            self.event(line);
+            self.event(line).await;
         }
     }
 
-    pub(super) fn event(&mut self, line: String) {
+    pub(super) async fn event(&mut self, line: String) {
         let event = Event::parse(line.as_bytes()).unwrap();
-        self.replica.event(&event).unwrap();
+        self.replica.event(&event).await.unwrap();
         self.last = Some(line);
     }
 
     /// A line that was delivered before, of a time that is over only if nothing came since.
-    pub(super) fn repeat(&mut self) {
+    pub(super) async fn repeat(&mut self) {
         let (Some(line), Some(position)) = (self.last.clone(), self.position()) else {
             return;
         };
         let value: Value = serde_json::from_str(&line).unwrap();
         let version = value["object"]["metadata"]["resourceVersion"].as_str();
         if version == Some(position.to_string().as_str()) {
-            self.event(line);
+            self.event(line).await;
         }
     }
 
-    pub(super) fn bookmark(&mut self) {
+    pub(super) async fn bookmark(&mut self) {
         let behind = |position| {
             self.server
                 .history
@@ -258,19 +259,21 @@ impl Model {
             let line = json!({"type": "BOOKMARK", "object": object}).to_string();
             self.replica
                 .event(&Event::parse(line.as_bytes()).unwrap())
+                .await
                 .unwrap();
         }
     }
 
-    pub(super) fn expired(&mut self) {
+    pub(super) async fn expired(&mut self) {
         let line =
             json!({"type": "ERROR", "object": {"code": 410, "message": "too old"}}).to_string();
         let failure = self
             .replica
             .event(&Event::parse(line.as_bytes()).unwrap())
+            .await
             .unwrap_err();
         assert!(failure.is_gone());
-        self.replica.failed(&failure);
+        self.replica.failed(&failure).await;
         assert_eq!(
             self.replica.version(),
             None,
@@ -283,27 +286,18 @@ impl Model {
         self.pages = self.server.pages();
     }
 
-    pub(super) fn page(&mut self) {
+    pub(super) async fn page(&mut self) {
         let Some(page) = self.pages.pop() else {
             return;
         };
-        match self.replica.page(&page).unwrap() {
+        match self.replica.page(&page).await.unwrap() {
             Next::Page(_) => assert!(!self.pages.is_empty()),
             Next::Watch(_) => assert!(self.pages.is_empty()),
         }
     }
 
-    pub(super) fn known(&self) -> BTreeMap<String, (String, String)> {
-        let index = self.world.read();
-        let told = |pod: &Arc<Pod>| {
-            let known = (pod.uid.to_string(), pod.labels["edition"].clone());
-            (pod.object.name.clone(), known)
-        };
-        index.pods().map(told).collect()
-    }
-
     /// Every page and every event that is still to come.
-    pub(super) fn catch_up(&mut self) {
+    pub(super) async fn catch_up(&mut self) {
         if self
             .position()
             .is_none_or(|position| position < self.server.forgotten)
@@ -311,22 +305,11 @@ impl Model {
             self.list();
         }
         while !self.pages.is_empty() {
-            self.page();
+            self.page().await;
         }
         for _ in 0..self.server.history.len() {
-            self.deliver();
+            self.deliver().await;
         }
         self.untouched = self.server.readable();
-    }
-
-    /// Addresses lead to the pods that are known, and to no other.
-    pub(super) fn check_addresses(&self) {
-        let index = self.world.read();
-        for name in 0..6_u8 {
-            let at = index.pods_at(format!("10.0.0.{name}").parse().unwrap());
-            let named = index.pod(&ObjectRef::new("default", format!("pod-{name}")));
-            assert_eq!(at.first(), named);
-            assert!(at.len() <= 1);
-        }
     }
 }
