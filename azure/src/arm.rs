@@ -53,9 +53,9 @@ const MAX_ROUNDS: usize = 10;
 pub struct Timing {
     /// One request. A GET of a large scale set takes seconds, and minutes have been seen.
     pub request: Duration,
-    /// Between two polls where ARM does not say. At 15 polls a minute a bucket never empties.
+    /// The longest time between two polls where ARM does not say. At 15 polls a minute a bucket never empties.
     pub poll: Duration,
-    /// Least time between two polls, whatever ARM says.
+    /// Least time between two polls, whatever ARM says; the first where it says nothing.
     pub poll_least: Duration,
     /// Following one operation. They take 10 to 60 s as a rule.
     pub operation: Duration,
@@ -206,16 +206,17 @@ impl ArmClient {
         }
     }
 
+    /// Where ARM does not say when to ask, more and more seldom: what is quick is known soon, and what takes long costs
+    /// few calls.
     async fn follow(&self, operation: &Operation) -> Result<(), ArmError> {
-        let mut pause = operation.first;
+        let Timing {
+            poll, poll_least, ..
+        } = self.timing;
+        let (mut said, mut own) = (operation.first, poll_least);
         loop {
-            sleep(
-                pause
-                    .unwrap_or(self.timing.poll)
-                    .max(self.timing.poll_least),
-            )
-            .await;
-            pause = match self.poll(operation).await {
+            sleep(said.unwrap_or(own).max(poll_least)).await;
+            own = (own * 2).min(poll);
+            said = match self.poll(operation).await {
                 Ok(Progress::Done) => return Ok(()),
                 Ok(Progress::Running { retry_after }) => retry_after,
                 Ok(Progress::Failed(error)) => return Err(self.heeded(operation.id(), error)),

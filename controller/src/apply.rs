@@ -2,12 +2,13 @@
 //!
 //! Everything is asked for under a [`Permit`], which is asked again right before each write.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use podgate_api::ObjectRef;
 use podgate_azure::arm::{ArmClient, ArmError, Compute, ComputeId};
 
+use crate::lease::Tenure;
 use crate::metrics::Metrics;
 use crate::plan::{Ask, Effect, NotWritten, Written};
 use records::Records;
@@ -17,8 +18,9 @@ mod records;
 
 pub use events::Events;
 
-/// Whether this process may still write. Cheap, and true at the moment of the answer.
-pub type Permit = Arc<dyn Fn() -> bool + Send + Sync>;
+/// Whether this process may write: while the one tenure lasts that it was granted for. Clones are the same permit.
+#[derive(Clone, Debug, Default)]
+pub struct Permit(Arc<OnceLock<Tenure>>);
 
 /// What carries out effects. Clones share everything.
 #[derive(Clone)]
@@ -47,7 +49,7 @@ impl Apply {
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
-            records: Records::new(client, Arc::clone(&permit)),
+            records: Records::new(client, permit.clone()),
             arm,
             permit,
             metrics,
@@ -67,7 +69,8 @@ impl Apply {
             Effect::Azure(id, ask) => {
                 let answer = self.azure(&id, &ask).await;
                 let failure = answer.as_ref().err().map(|error| error.class.category());
-                self.metrics.asked(id.kind(), &ask, begun.elapsed(), failure);
+                self.metrics
+                    .asked(id.kind(), &ask, begun.elapsed(), failure);
                 Done::Answered(id, answer)
             }
         }
@@ -76,7 +79,27 @@ impl Apply {
     async fn azure(&self, id: &ComputeId, ask: &Ask) -> Result<Compute, ArmError> {
         match ask {
             Ask::Look => self.arm.get(id).await,
-            Ask::Change(change) => self.arm.apply(id, change, || (self.permit)()).await,
+            Ask::Change(change) => self.arm.apply(id, change, || self.permit.is_valid()).await,
+        }
+    }
+}
+
+impl Permit {
+    /// Grants it for a tenure. Only the first one counts: who lost it ends.
+    pub fn grant(&self, tenure: Tenure) {
+        let _ = self.0.set(tenure);
+    }
+
+    /// Whether a write may be sent at this moment.
+    pub fn is_valid(&self) -> bool {
+        self.0.get().is_some_and(Tenure::is_current)
+    }
+
+    /// Resolves when it has been granted and is over.
+    pub async fn ended(&self) {
+        match self.0.get() {
+            Some(tenure) => tenure.ended().await,
+            None => std::future::pending().await,
         }
     }
 }

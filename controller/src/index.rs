@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
 
-use podgate_api::ObjectRef;
+use podgate_api::{AssignedState, ObjectRef};
 use podgate_azure::arm::ComputeId;
 
 use crate::record::Record;
@@ -31,6 +31,20 @@ pub struct Index {
     bindings_of_identity: Sets<ObjectRef>,
     records: HashMap<ObjectRef, Arc<Record>>,
     records_of_node: Sets<String>,
+    states: States,
+}
+
+/// How many records are how far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct States {
+    /// Created.
+    pub created: usize,
+    /// Assigned.
+    pub assigned: usize,
+    /// Unassigned.
+    pub unassigned: usize,
+    /// Without a state, or with one that has no meaning.
+    pub other: usize,
 }
 
 /// What has to be looked at again.
@@ -121,6 +135,11 @@ impl Index {
     /// All records.
     pub fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
         self.records.values()
+    }
+
+    /// How many records are how far.
+    pub fn states(&self) -> States {
+        self.states
     }
 
     fn put_pod(&mut self, pod: Pod) -> Dirty {
@@ -252,6 +271,7 @@ impl Index {
         let dirty = self.take_record(&record.object).and_record(&record.object);
         self.records_of_node
             .insert(record.node.clone(), &record.object);
+        *self.states.of(&record.state) += 1;
         self.records.insert(record.object.clone(), record);
         dirty
     }
@@ -261,6 +281,7 @@ impl Index {
             return Dirty::default();
         };
         self.records_of_node.remove(&gone.node, record);
+        *self.states.of(&gone.state) -= 1;
         Dirty::default().and_record(record)
     }
 }
@@ -274,6 +295,19 @@ impl Dirty {
     fn and_record(mut self, record: &ObjectRef) -> Self {
         self.records.insert(record.clone());
         self
+    }
+}
+
+// === impl States ===
+
+impl States {
+    fn of(&mut self, state: &AssignedState) -> &mut usize {
+        match state {
+            AssignedState::Created => &mut self.created,
+            AssignedState::Assigned => &mut self.assigned,
+            AssignedState::Unassigned => &mut self.unassigned,
+            AssignedState::Legacy | AssignedState::Unknown(_) => &mut self.other,
+        }
     }
 }
 

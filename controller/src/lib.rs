@@ -7,7 +7,16 @@
 //! a value, and its outcome goes back in.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
+pub mod admin;
+pub mod app;
+pub mod apply;
+pub mod desk;
 pub mod index;
+pub mod lease;
+pub mod logging;
 pub mod matching;
+pub mod metrics;
 pub mod plan;
 pub mod record;
+pub mod settings;
+pub mod watch;

@@ -9,7 +9,7 @@
 //! Nothing that matters is remembered here only. A record is written before Azure is asked for what it says, and goes
 //! after Azure has let go of it; so whoever begins anew, after any step, comes to the same end.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use podgate_api::{ClientId, ObjectRef};
@@ -31,7 +31,8 @@ mod writes;
 
 pub use holdings::Ask;
 pub use notice::{Notice, Subject};
-pub use writes::{NotWritten, Write, Written};
+use writes::Intent;
+pub use writes::{NotWritten, Patch, Removal, Write, Written};
 
 /// What the plan keeps to.
 #[derive(Clone, Debug)]
@@ -85,8 +86,8 @@ pub struct Plan {
     waits: HashMap<ObjectRef, Vec<Hold>>,
     queue: Queue,
     timers: Timers,
-    /// Records that are being written.
-    writing: HashSet<ObjectRef>,
+    /// Records that are being written, and what for.
+    writing: HashMap<ObjectRef, Intent>,
     /// Writes that failed: how often in a row, and until when nothing is tried.
     failing: HashMap<ObjectRef, (u32, Instant)>,
     /// When a record was first found to be unwanted.
@@ -110,7 +111,7 @@ impl Plan {
             waits: HashMap::new(),
             queue: Queue::default(),
             timers: Timers::default(),
-            writing: HashSet::new(),
+            writing: HashMap::new(),
             failing: HashMap::new(),
             unwanted: HashMap::new(),
             buried: HashMap::new(),

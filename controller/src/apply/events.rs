@@ -67,7 +67,12 @@ impl Events {
 
     /// Says something, to the log at once.
     pub fn tell(&self, notice: Notice) {
-        let Notice { subject, reason, message, .. } = &notice;
+        let Notice {
+            subject,
+            reason,
+            message,
+            ..
+        } = &notice;
         let (kind, object) = (subject.kind, &subject.object);
         match notice.is_warning {
             true => tracing::warn!(kind, %object, reason, message),
@@ -82,7 +87,7 @@ impl Events {
 impl Writer {
     async fn run(mut self) {
         while let Some(notice) = self.waiting.recv().await {
-            if !self.is_new(&notice) || !(self.permit)() {
+            if !self.is_new(&notice) || !self.permit.is_valid() {
                 continue;
             }
             if !self.write(&notice).await {
@@ -130,7 +135,11 @@ fn event(notice: &Notice) -> Event {
         namespace => namespace,
     };
     let now = Time(Timestamp::now());
-    let word = if notice.is_warning { "Warning" } else { "Normal" };
+    let word = if notice.is_warning {
+        "Warning"
+    } else {
+        "Normal"
+    };
     Event {
         metadata: ObjectMeta {
             generate_name: Some("podgate-".to_owned()),
@@ -141,7 +150,8 @@ fn event(notice: &Notice) -> Event {
             api_version: Some(subject.api_version.to_owned()),
             kind: Some(subject.kind.to_owned()),
             name: Some(subject.object.name.clone()),
-            namespace: Some(subject.object.namespace.clone()).filter(|namespace| !namespace.is_empty()),
+            namespace: Some(subject.object.namespace.clone())
+                .filter(|namespace| !namespace.is_empty()),
             uid: Some(subject.uid.clone()).filter(|uid| !uid.is_empty()),
             ..ObjectReference::default()
         },

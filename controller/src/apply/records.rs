@@ -38,7 +38,8 @@ impl Records {
         let written = match write {
             Write::Create(record) => self.call(api.create(&parameters, &record)).await?,
             Write::Replace(record) => {
-                self.call(api.replace(&name.name, &parameters, &record)).await?
+                self.call(api.replace(&name.name, &parameters, &record))
+                    .await?
             }
             Write::Patch(patch) => self.patch(&api, &name, &patch.body()).await?,
             Write::Remove(removal) => return self.remove(&api, &removal).await,
@@ -58,7 +59,8 @@ impl Records {
     ) -> Called<AzureAssignedIdentity> {
         let parameters = PatchParams::default();
         let patch = Patch::Merge(body);
-        self.call(api.patch(&record.name, &parameters, &patch)).await
+        self.call(api.patch(&record.name, &parameters, &patch))
+            .await
     }
 
     /// Two steps, so that the record says what it is in the watch of whoever still looks at it. Broken off between them, it
@@ -75,7 +77,10 @@ impl Records {
             uid: Some(removal.uid.clone()),
             resource_version: None,
         });
-        match self.call(api.delete(&removal.record.name, &parameters)).await {
+        match self
+            .call(api.delete(&removal.record.name, &parameters))
+            .await
+        {
             Ok(_) => Ok(Written::Gone),
             // Somebody was faster, or it is another one by now.
             Err(failure) => Err(failure),
@@ -83,7 +88,7 @@ impl Records {
     }
 
     async fn call<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Called<T> {
-        if !(self.permit)() {
+        if !self.permit.is_valid() {
             return Err(NotWritten::Unavailable(
                 "another controller is in charge by now".to_owned(),
             ));
@@ -107,13 +112,19 @@ fn not_written(error: &Error) -> NotWritten {
     match status.code {
         409 => NotWritten::Outdated,
         // Of a namespace or a definition; of the record itself, the watch tells.
-        404 if status.details.as_ref().is_some_and(|details| details.kind == "azureassignedidentities") => {
+        404 if status
+            .details
+            .as_ref()
+            .is_some_and(|details| details.kind == "azureassignedidentities") =>
+        {
             NotWritten::Outdated
         }
         404 => NotWritten::Refused(format!(
             "{told}; create the namespace, or apply the CustomResourceDefinitions"
         )),
-        403 => NotWritten::Refused(format!("{told}; the controller lacks a right: apply docs/rbac.md")),
+        403 => NotWritten::Refused(format!(
+            "{told}; the controller lacks a right: apply docs/rbac.md"
+        )),
         429 => NotWritten::Unavailable(told),
         400..=499 => NotWritten::Refused(told),
         _ => NotWritten::Unavailable(told),

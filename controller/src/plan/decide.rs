@@ -8,7 +8,7 @@ use podgate_azure::arm::ComputeKind;
 
 use super::Plan;
 use super::notice::Notice;
-use super::writes::{Patch, Removal, Write};
+use super::writes::{Intent, Patch, Removal, Write};
 use crate::matching::Assignment;
 use crate::record::{self, Hold, Record};
 
@@ -21,7 +21,7 @@ impl Plan {
             .failing
             .get(record)
             .is_some_and(|(_, until)| *until > now);
-        if self.writing.contains(record) || failing {
+        if self.writing.contains_key(record) || failing {
             return None;
         }
         let wanted = self.desired.winner(record).cloned();
@@ -30,6 +30,7 @@ impl Plan {
         if wanted.is_some() || there.is_none() {
             self.unwanted.remove(record);
         }
+        let before = there.clone();
         let write = match (wanted, there) {
             (None, None) => None,
             (Some(wanted), None) => Some(self.create(&wanted)),
@@ -41,8 +42,9 @@ impl Plan {
             }
             (Some(wanted), Some(there)) => Some(self.replace(&wanted, &there)),
         };
-        if write.is_some() {
-            self.writing.insert(record.clone());
+        if let Some(write) = &write {
+            self.writing
+                .insert(record.clone(), Intent::of(write, before));
         }
         write
     }

@@ -55,6 +55,17 @@ pub struct Removal {
     pub deleting: bool,
 }
 
+/// What a write is for. When its outcome comes, the watch may have told of it already.
+#[derive(Debug)]
+pub(super) enum Intent {
+    /// The record becomes Assigned.
+    Assign,
+    /// This record goes.
+    Remove(Arc<Record>),
+    /// Anything else.
+    Other,
+}
+
 /// What a write led to.
 #[derive(Clone, Debug)]
 pub enum Written {
@@ -95,6 +106,26 @@ impl Write {
             Self::Replace(_) => "replace",
             Self::Patch(_) => "patch",
             Self::Remove(_) => "remove",
+        }
+    }
+}
+
+impl Intent {
+    pub(super) fn of(write: &Write, before: Option<Arc<Record>>) -> Self {
+        let already = before
+            .as_ref()
+            .is_some_and(|before| before.state == AssignedState::Assigned);
+        let assigns = match write {
+            Write::Create(record) | Write::Replace(record) => {
+                record.state() == AssignedState::Assigned
+            }
+            Write::Patch(patch) => patch.state == Some(AssignedState::Assigned),
+            Write::Remove(_) => false,
+        };
+        match (write, before) {
+            (Write::Remove(_), Some(record)) => Self::Remove(record),
+            _ if assigns && !already => Self::Assign,
+            _ => Self::Other,
         }
     }
 }
@@ -160,44 +191,44 @@ impl Plan {
         outcome: Result<Written, NotWritten>,
         now: Instant,
     ) {
-        self.writing.remove(record);
-        match outcome {
-            Ok(Written::Record(written)) => {
+        let intent = self.writing.remove(record);
+        match (outcome, intent) {
+            (Ok(Written::Record(written)), intent) => {
                 self.failing.remove(record);
-                self.tell_applied(&written);
+                if matches!(intent, Some(Intent::Assign)) {
+                    self.tell_applied(record);
+                }
                 self.apply(Object::Record(written));
             }
-            Ok(Written::Gone) => {
+            (Ok(Written::Gone), intent) => {
                 self.failing.remove(record);
-                self.bury(record);
+                if let Some(Intent::Remove(gone)) = intent {
+                    self.bury(&gone);
+                }
             }
-            Err(failure) => self.not_written(record, &failure, now),
+            (Err(failure), _) => self.not_written(record, &failure, now),
         }
         self.look(record);
     }
 
-    fn tell_applied(&mut self, written: &Record) {
-        let before = self.index.record(&written.object);
-        let already = before.is_some_and(|before| before.state == AssignedState::Assigned);
-        let wanted = self.desired.winner(&written.object);
-        if let Some(wanted) =
-            wanted.filter(|_| !already && written.state == AssignedState::Assigned)
-        {
+    fn tell_applied(&mut self, record: &ObjectRef) {
+        if let Some(wanted) = self.desired.winner(record) {
             let uid = self.index.pod(&wanted.pod).map_or("", |pod| &pod.uid);
             let notices = Notice::applied(wanted, uid);
             self.tell(notices);
         }
     }
 
-    fn bury(&mut self, record: &ObjectRef) {
-        let Some(gone) = self.index.record(record).cloned() else {
-            return;
-        };
+    fn bury(&mut self, gone: &Record) {
         let binding = self.index.binding(&gone.binding);
-        let notice = Notice::removed(&gone, binding.map_or("", |binding| &binding.uid));
+        let notice = Notice::removed(gone, binding.map_or("", |binding| &binding.uid));
         self.tell([notice]);
-        self.remove(&Key::Record(record.clone()));
-        self.buried.insert(record.clone(), gone.uid.clone());
+        // Where the watch has told of its end, nothing more is to be expected of it.
+        let there = self.index.record(&gone.object);
+        if there.is_some_and(|there| there.uid == gone.uid) {
+            self.remove(&Key::Record(gone.object.clone()));
+            self.buried.insert(gone.object.clone(), gone.uid.clone());
+        }
     }
 
     fn not_written(&mut self, record: &ObjectRef, failure: &NotWritten, now: Instant) {

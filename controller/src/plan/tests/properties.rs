@@ -227,7 +227,7 @@ fn start(namespaced: bool) -> Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     /// The plan, applied to whatever there is, comes to what is wanted: records and machines; and takes nothing that
     /// anybody needs, touches nothing that no record speaks of, and then rests. Every [`Model::take`] checks the rest.

@@ -67,12 +67,25 @@ fn a_pod_is_assigned_its_identity_and_releases_it_when_deleted() {
     soon(&mut model);
     assert_eq!(state(&model, "p", "a"), Some(AssignedState::Assigned));
     assert_eq!(on(&model, &scale_set("one")), ["a"]);
+    let told: Vec<_> = model
+        .notices
+        .iter()
+        .map(|notice| (notice.subject.kind, notice.reason))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("AzureIdentityBinding", "binding applied"),
+            ("Pod", "IdentityAssigned")
+        ]
+    );
     model.delete_pod(&pod("p"));
     model.pass(LINGER - Duration::from_secs(1));
     assert_eq!(on(&model, &scale_set("one")), ["a"], "it lingers");
     model.pass(Duration::from_secs(2));
     assert_eq!(state(&model, "p", "a"), None);
     assert!(on(&model, &scale_set("one")).is_empty());
+    assert_eq!(model.notices.last().unwrap().reason, "binding removed");
 }
 
 #[test]
@@ -749,6 +762,7 @@ fn a_pod_that_comes_while_its_identity_is_being_taken_waits_until_it_is_back() {
 #[test]
 fn the_late_echo_of_a_watch_undoes_nothing() {
     let mut model = model();
+    model.fast_watch = false;
     model.pod(&pod("p"), "n0", "a");
     writes(&mut model);
     let created = model.records.values().next().unwrap().clone();

@@ -1,0 +1,147 @@
+//! The composition root: from settings to a controller at work.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use podgate_azure::arm::{ArmClient, ArmLimits};
+use podgate_azure::credential::{ArmCredential, TokenSources};
+use podgate_azure::http::HttpClient;
+use podgate_watch::{Api, Freshness, client};
+use tokio::sync::oneshot;
+
+use crate::admin::{self, Admin, Pending, Port, Readiness};
+use crate::apply::{Apply, Events, Permit};
+use crate::desk::Desk;
+use crate::lease::{ApiStore, Candidate};
+use crate::metrics::Metrics;
+use crate::plan::Plan;
+use crate::settings::{AzureAccess, Settings};
+use crate::watch;
+
+/// A controller that watches and stands for election, and is at work once elected.
+pub struct Controller {
+    /// Where the probes are answered.
+    pub probes: SocketAddr,
+    /// Where the metrics are.
+    pub metrics: SocketAddr,
+    desk: Desk,
+    candidate: Candidate<ApiStore>,
+    /// The first complete state of the API server.
+    known: Pending,
+    _watches: tokio::task::JoinSet<()>,
+}
+
+impl Controller {
+    /// Starts to watch, and opens the ports. The API server and Azure may be away.
+    ///
+    /// # Errors
+    /// A setting cannot be used, or a port is taken.
+    pub async fn start(settings: &Settings) -> anyhow::Result<Self> {
+        let freshness = Arc::new(Freshness::default());
+        let metrics = Arc::new(Metrics::new(&freshness));
+        let access = settings.azure(|name| std::env::var(name).ok())?;
+        let kube = client::settings(settings.kubeconfig.as_deref()).await?;
+        // Apart, so that no number of writes takes the streams of the watches.
+        let (watching, writing) = (client::connect(&kube)?, client::connect(&kube)?);
+        let arm = arm(settings, &access)?;
+        let permit = Permit::default();
+        let candidacy = settings.candidacy();
+        let candidate = Candidate::new(
+            ApiStore::new(client::connect(&kube)?, &candidacy),
+            candidacy,
+        );
+        let api = Api::new(watching, "controller");
+        let (news, watches) =
+            watch::start(&api, settings.keep_completed_pods, &freshness, &metrics);
+        let desk = Desk {
+            plan: Plan::new(settings.plan(access.own.as_ref())),
+            news,
+            apply: Apply::new(writing.clone(), arm, permit.clone(), Arc::clone(&metrics)),
+            events: Events::start(writing, permit.clone(), Arc::clone(&metrics)),
+            permit,
+            metrics: Arc::clone(&metrics),
+            most_writes: settings.create_delete_batch.get(),
+            look_again: settings.sync_retry_duration,
+        };
+        let readiness = Readiness::default();
+        let known =
+            readiness.pending("the cluster's pods, nodes, identities, bindings and records");
+        let admin = Admin {
+            leadership: candidate.leadership(),
+            readiness,
+            freshness,
+            metrics,
+        };
+        let (probes, scraped) = listen(settings, Arc::new(admin)).await?;
+        Ok(Self {
+            probes,
+            metrics: scraped,
+            desk,
+            candidate,
+            known,
+            _watches: watches,
+        })
+    }
+
+    /// Works until told to `stop`; then nothing is under way any more, and the Lease is given back.
+    ///
+    /// # Errors
+    /// The Lease was lost: whoever restarts this process has a standby. Or a watch ended.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let (resign, resigned) = oneshot::channel::<()>();
+        let leadership = self.candidate.leadership();
+        let candidate = tokio::spawn(self.candidate.run(async move {
+            let _ = resigned.await;
+        }));
+        let known = self.known;
+        let worked = self.desk.run(leadership, move || drop(known), stop).await;
+        // Only an orderly end gives the Lease back: another one would have it already.
+        if worked.is_ok() {
+            drop(resign);
+            candidate.await?;
+        }
+        worked
+    }
+}
+
+fn arm(settings: &Settings, access: &AzureAccess) -> anyhow::Result<ArmClient> {
+    let https = HttpClient::https(&authorities(settings.ca_file.as_deref())?)?;
+    let sources = TokenSources {
+        authority: access.endpoints.authority.clone(),
+        imds: access.imds.clone(),
+        https: https.clone(),
+    };
+    let endpoint = access.endpoints.arm.clone();
+    let credential = ArmCredential::new(
+        access.credential.clone(),
+        endpoint.audience().clone(),
+        sources,
+    );
+    let asks_as = credential.describe();
+    tracing::info!(arm = endpoint.as_str(), asks_as, "Azure");
+    let client = ArmClient::new(https, endpoint, credential, ArmLimits::default());
+    Ok(client.with_user_agent(settings.user_agent()))
+}
+
+fn authorities(file: Option<&Path>) -> anyhow::Result<Vec<Vec<u8>>> {
+    let Some(path) = file else {
+        return Ok(Vec::new());
+    };
+    let pem = std::fs::read(path).with_context(|| format!("--ca-file {}", path.display()))?;
+    Ok(vec![pem])
+}
+
+async fn listen(
+    settings: &Settings,
+    admin: Arc<Admin>,
+) -> anyhow::Result<(SocketAddr, SocketAddr)> {
+    let address = settings.admin_address;
+    let probes = admin::listen(address, settings.http_probe_port, Port::Probes).await?;
+    let metrics = admin::listen(address, settings.prometheus_port, Port::Metrics).await?;
+    let addresses = (probes.local_addr()?, metrics.local_addr()?);
+    tokio::spawn(Arc::clone(&admin).serve(probes, Port::Probes));
+    tokio::spawn(admin.serve(metrics, Port::Metrics));
+    Ok(addresses)
+}
