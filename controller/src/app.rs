@@ -1,15 +1,19 @@
 //! The composition root: from settings to a controller at work.
 
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
+use podgate_api::ClientId;
 use podgate_azure::arm::{ArmClient, ArmLimits};
 use podgate_azure::credential::{ArmCredential, TokenSources};
 use podgate_azure::http::HttpClient;
 use podgate_watch::{Api, Freshness, client};
 use tokio::sync::oneshot;
+use zeroize::Zeroizing;
 
 use crate::admin::{self, Admin, Pending, Port, Readiness};
 use crate::apply::{Apply, Events, Permit};
@@ -19,6 +23,12 @@ use crate::metrics::Metrics;
 use crate::plan::Plan;
 use crate::settings::{AzureAccess, Settings};
 use crate::watch;
+
+/// Of hashes that are compared within this process.
+const FIXED: BuildHasherDefault<DefaultHasher> = BuildHasherDefault::new();
+
+/// Between two looks at azure.json.
+const READ_AGAIN: Duration = Duration::from_secs(30);
 
 /// A controller that watches and stands for election, and is at work once elected.
 pub struct Controller {
@@ -41,7 +51,7 @@ impl Controller {
     pub async fn start(settings: &Settings) -> anyhow::Result<Self> {
         let freshness = Arc::new(Freshness::default());
         let metrics = Arc::new(Metrics::new(&freshness));
-        let access = settings.azure(|name| std::env::var(name).ok())?;
+        let access = settings.azure(variable)?;
         let kube = client::settings(settings.kubeconfig.as_deref()).await?;
         // Apart, so that no number of writes takes the streams of the watches.
         let (watching, writing) = (client::connect(&kube)?, client::connect(&kube)?);
@@ -55,10 +65,11 @@ impl Controller {
         let api = Api::new(watching, "controller");
         let (news, watches) =
             watch::start(&api, settings.keep_completed_pods, &freshness, &metrics);
+        let apply = Apply::new(writing.clone(), arm, permit.clone(), Arc::clone(&metrics));
         let desk = Desk {
             plan: Plan::new(settings.plan(access.own.as_ref())),
             news,
-            apply: Apply::new(writing.clone(), arm, permit.clone(), Arc::clone(&metrics)),
+            apply: apply.clone(),
             events: Events::start(writing, permit.clone(), Arc::clone(&metrics)),
             permit,
             metrics: Arc::clone(&metrics),
@@ -74,6 +85,9 @@ impl Controller {
             freshness,
             metrics,
         };
+        if settings.cloudconfig.is_some() {
+            tokio::spawn(follow(settings.clone(), access.own, apply));
+        }
         let (probes, scraped) = listen(settings, Arc::new(admin)).await?;
         Ok(Self {
             probes,
@@ -104,6 +118,47 @@ impl Controller {
         }
         worked
     }
+}
+
+/// Reads azure.json again from time to time: the cluster's owner exchanges the secret in it without asking. What cannot
+/// be used changes nothing.
+async fn follow(settings: Settings, own: Option<ClientId>, apply: Apply) {
+    let mut before = edition(&settings);
+    loop {
+        tokio::time::sleep(READ_AGAIN).await;
+        let now = edition(&settings);
+        if now == before {
+            continue;
+        }
+        before = now;
+        let client = settings.azure(variable).map_err(anyhow::Error::from);
+        match client.and_then(|access| Ok((arm(&settings, &access)?, access.own))) {
+            Ok((client, now)) => {
+                apply.ask_as(client);
+                if now != own {
+                    tracing::warn!(
+                        "the controller is another identity by now: restart it, or it may take that one away"
+                    );
+                }
+            }
+            Err(problem) => {
+                tracing::warn!(
+                    problem = format!("{problem:#}"),
+                    "the cloud's new settings cannot be used"
+                );
+            }
+        }
+    }
+}
+
+/// A hash of azure.json, or none where it cannot be read.
+fn edition(settings: &Settings) -> Option<u64> {
+    let content = Zeroizing::new(std::fs::read(settings.cloudconfig.as_ref()?).ok()?);
+    Some(FIXED.hash_one(content.as_slice()))
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 fn arm(settings: &Settings, access: &AzureAccess) -> anyhow::Result<ArmClient> {

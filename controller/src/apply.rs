@@ -5,6 +5,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use podgate_api::ObjectRef;
 use podgate_azure::arm::{ArmClient, ArmError, Compute, ComputeId};
 
@@ -26,7 +27,7 @@ pub struct Permit(Arc<OnceLock<Tenure>>);
 #[derive(Clone)]
 pub struct Apply {
     records: Records,
-    arm: ArmClient,
+    arm: Arc<ArcSwap<ArmClient>>,
     permit: Permit,
     metrics: Arc<Metrics>,
 }
@@ -50,10 +51,15 @@ impl Apply {
     ) -> Self {
         Self {
             records: Records::new(client, permit.clone()),
-            arm,
+            arm: Arc::new(ArcSwap::from_pointee(arm)),
             permit,
             metrics,
         }
+    }
+
+    /// Asks Azure through this client from now on. What is under way ends as it began.
+    pub fn ask_as(&self, arm: ArmClient) {
+        self.arm.store(Arc::new(arm));
     }
 
     /// Carries out one effect. Nothing is tried again here: the plan knows best what is still wanted.
@@ -77,9 +83,10 @@ impl Apply {
     }
 
     async fn azure(&self, id: &ComputeId, ask: &Ask) -> Result<Compute, ArmError> {
+        let arm = self.arm.load_full();
         match ask {
-            Ask::Look => self.arm.get(id).await,
-            Ask::Change(change) => self.arm.apply(id, change, || self.permit.is_valid()).await,
+            Ask::Look => arm.get(id).await,
+            Ask::Change(change) => arm.apply(id, change, || self.permit.is_valid()).await,
         }
     }
 }

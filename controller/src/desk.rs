@@ -87,7 +87,10 @@ impl Desk {
                 () = self.permit.ended(), if work.leads => bail!("lost leader lease"),
                 () = sleep_until(wakes_at.into()) => {}
                 _ = look_again.tick() => self.plan.look_at_everything(),
-                () = &mut stop => return Ok(finish(work).await),
+                () = &mut stop => {
+                    finish(work).await;
+                    return Ok(());
+                }
             }
             if work.complete == KINDS
                 && let Some(ready) = ready.take()

@@ -5,7 +5,9 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::cli;
+use crate::cluster;
 use crate::process::{build_with_tests, cargo, line, run};
+use crate::test::Skip;
 use crate::workspace::{PLUGINS, program, root};
 use crate::{netns, plugins};
 
@@ -25,8 +27,15 @@ pub(crate) fn show(options: &cli::Demo) -> Result<()> {
         "-p",
         "podgate-gateway",
         "-p",
+        "podgate-controller",
+        "-p",
         "podgate-e2e",
     ]))?;
+    if options.cluster
+        && let Some(Skip::Missing(why) | Skip::Environment(why)) = cluster::build()?
+    {
+        anyhow::bail!(why);
+    }
     become_program(&mut tour(options))
 }
 
@@ -35,12 +44,26 @@ pub(crate) fn prove() -> Result<()> {
     build_with_tests()?;
     run(&mut tour(&cli::Demo {
         once: true,
-        netns: false,
+        ..cli::Demo::default()
+    }))
+}
+
+/// The same around a real API server, whose programs are there.
+pub(crate) fn prove_cluster() -> Result<()> {
+    run(&mut tour(&cli::Demo {
+        once: true,
+        cluster: true,
+        ..cli::Demo::default()
     }))
 }
 
 fn tour(options: &cli::Demo) -> Command {
-    let mut tour = Command::new(program("debug", "tour"));
+    let name = if options.cluster {
+        "cluster-tour"
+    } else {
+        "tour"
+    };
+    let mut tour = Command::new(program("debug", name));
     tour.current_dir(root())
         .args(options.once.then_some("--once"));
     tour

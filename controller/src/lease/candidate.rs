@@ -40,6 +40,8 @@ pub struct Candidate<S> {
     tenure: Option<Tenure>,
     /// A claim was sent, so the Lease may name this candidate.
     claimed: bool,
+    /// Not before this time: a Lease that had to be made may have been deleted under a leader, who has yet to notice.
+    leads_from: Duration,
     standing: watch::Sender<Standing>,
 }
 
@@ -72,6 +74,7 @@ impl<S: Store> Candidate<S> {
             candidacy,
             tenure: None,
             claimed: false,
+            leads_from: Duration::ZERO,
             standing: watch::Sender::default(),
         }
     }
@@ -192,13 +195,30 @@ impl<S: Store> Candidate<S> {
             false => self.bounded(self.store.create(&claim)).await?,
         };
         self.look(Some(claimed));
-        match self.holds() {
-            true => {
-                self.lead(sent + duration.renew_deadline());
-                Ok(Next::Pause(self.renew_again(sent)))
-            }
-            false => Ok(Next::StandBy(self.look_again(duration.get()))),
+        if !is_there {
+            self.made();
         }
+        if !self.holds() {
+            return Ok(Next::StandBy(self.look_again(duration.get())));
+        }
+        if sent >= self.leads_from {
+            self.lead(sent + duration.renew_deadline());
+        }
+        Ok(Next::Pause(self.renew_again(sent)))
+    }
+
+    /// Whoever led by the Lease that was there before has the time of a whole one to notice. Waiting before it is made would
+    /// not do: it could be made and deleted by others meanwhile, and nobody would see that.
+    fn made(&mut self) {
+        if self.leads() {
+            return;
+        }
+        let wait = self.seen.patience();
+        self.leads_from = self.clock.now() + wait;
+        tracing::info!(
+            ?wait,
+            "there was no lease: whoever had it has this time to notice"
+        );
     }
 
     fn lead(&mut self, until: Duration) {
@@ -240,7 +260,13 @@ impl<S: Store> Candidate<S> {
             .duration
             .retry()
             .mul_f64(1.0 - 0.1 * self.random.f64());
-        (sent + pause).saturating_sub(self.clock.now())
+        let now = self.clock.now();
+        let leads_in = self.leads_from.saturating_sub(now);
+        let pause = (sent + pause).saturating_sub(now);
+        match leads_in.is_zero() {
+            true => pause,
+            false => pause.min(leads_in),
+        }
     }
 
     /// When it is free, or from time to time.
@@ -312,7 +338,8 @@ impl<S: Store> Candidate<S> {
             tenure.end();
         }
         self.publish();
-        if !self.claimed {
+        // Whoever follows a Lease that was given back leads at once; before `leads_from` nobody may.
+        if !self.claimed || self.clock.now() < self.leads_from {
             return;
         }
         let deadline = self.candidacy.duration.retry();

@@ -13,6 +13,7 @@ pub(super) struct Seen {
     sight: Option<Sight>,
     /// How long its last holder was to be left alone.
     patience: Duration,
+    was_there: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -27,6 +28,7 @@ impl Seen {
             own,
             sight: None,
             patience: own.get(),
+            was_there: false,
         }
     }
 
@@ -39,6 +41,7 @@ impl Seen {
         };
         if let Some(lease) = &lease {
             self.patience = self.patience_with(lease);
+            self.was_there = true;
         }
         self.sight = Some(Sight { lease, since });
     }
@@ -82,15 +85,19 @@ impl Seen {
         record::holder(self.lease()?)
     }
 
-    /// When `candidate` may write it. A Lease that is gone says nothing about whoever held it, and that one may not know
-    /// yet: so it counts as held.
+    /// How long whoever held it last may go on without it.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience.max(self.own.get())
+    }
+
+    /// When `candidate` may write it. One that is gone is left to its holder for a moment, who makes it again.
     pub(super) fn free_at(&self, candidate: &str) -> Duration {
         let Some(sight) = &self.sight else {
             return Duration::MAX;
         };
         let wait = match (&sight.lease, self.holder()) {
-            (None, _) => self.patience.max(self.own.get()),
-            (Some(_), None) => Duration::ZERO,
+            (None, _) if self.was_there => self.own.get() / 3,
+            (None, _) | (Some(_), None) => Duration::ZERO,
             (Some(_), Some(holder)) if holder == candidate => Duration::ZERO,
             (Some(_), Some(_)) => self.patience,
         };

@@ -57,7 +57,6 @@ fn own_series_say_what_is_left_to_do_and_who_does_it() {
             writes: 3,
             quarantined: 2,
             foreign: 5,
-            ..Backlog::default()
         },
     );
     metrics.oldest(Duration::from_millis(1500));

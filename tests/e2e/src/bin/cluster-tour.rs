@@ -251,6 +251,7 @@ impl Tour {
 async fn azure() -> anyhow::Result<AzureSim> {
     let mut config = demo::directory()?;
     config.arm.operation_ms = CHANGE_MS;
+    config.arm.retry_after_seconds = Some(1);
     config.arm.identities = vec![config.managed_identities[0].clone()];
     config.arm.computes = vec![Compute {
         id: SCALE_SET.to_owned(),
@@ -302,7 +303,6 @@ fn controller_flags(
         format!("--removal-linger={LINGER}"),
         "--leader-election-duration=2s".to_owned(),
         "--admin-address=127.0.0.1".to_owned(),
-        "--log=info,podgate_controller=debug".to_owned(),
         "--http-probe-port=0".to_owned(),
         "--prometheus-port=0".to_owned(),
     ])
