@@ -29,7 +29,7 @@ use values::{client_ids, switch, user_agent};
 
 /// The controller of a cluster: says which pod may use which identity, and puts the identities on the nodes.
 ///
-/// Most flags can be given in the environment as well; `--help` names the variable. As ever, `-name` does for `--name`.
+/// Most flags can be given in the environment as well; `--help` names the variable. As ever, one dash does for two.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "podgate-controller", version, max_term_width = 110)]
 pub struct Settings {

@@ -40,6 +40,8 @@ pub struct Candidate<S> {
     tenure: Option<Tenure>,
     /// A claim was sent, so the Lease may name this candidate.
     claimed: bool,
+    /// A new Lease was sent, and it is not known yet what became of it.
+    making: bool,
     /// Not before this time: a Lease that had to be made may have been deleted under a leader, who has yet to notice.
     leads_from: Duration,
     standing: watch::Sender<Standing>,
@@ -74,6 +76,7 @@ impl<S: Store> Candidate<S> {
             candidacy,
             tenure: None,
             claimed: false,
+            making: false,
             leads_from: Duration::ZERO,
             standing: watch::Sender::default(),
         }
@@ -171,6 +174,10 @@ impl<S: Store> Candidate<S> {
 
     fn look(&mut self, lease: Option<Lease>) {
         self.seen.look(lease, self.clock.now());
+        if self.making && self.holds() {
+            self.making = false;
+            self.made();
+        }
         let somebody_else = self.seen.lease().is_some() && !self.holds();
         if somebody_else && let Some(tenure) = self.tenure.take() {
             tenure.end();
@@ -192,12 +199,9 @@ impl<S: Store> Candidate<S> {
         self.claimed = true;
         let claimed = match is_there {
             true => self.bounded(self.store.replace(&claim)).await?,
-            false => self.bounded(self.store.create(&claim)).await?,
+            false => self.make(&claim).await?,
         };
         self.look(Some(claimed));
-        if !is_there {
-            self.made();
-        }
         if !self.holds() {
             return Ok(Next::StandBy(self.look_again(duration.get())));
         }
@@ -205,6 +209,15 @@ impl<S: Store> Candidate<S> {
             self.lead(sent + duration.renew_deadline());
         }
         Ok(Next::Pause(self.renew_again(sent)))
+    }
+
+    async fn make(&mut self, claim: &Lease) -> Result<Lease, StoreError> {
+        let before = std::mem::replace(&mut self.making, true);
+        let made = self.bounded(self.store.create(claim)).await;
+        if matches!(made, Err(StoreError::Outdated | StoreError::Refused(_))) {
+            self.making = before;
+        }
+        made
     }
 
     /// Whoever led by the Lease that was there before has the time of a whole one to notice. Waiting before it is made would
@@ -339,7 +352,7 @@ impl<S: Store> Candidate<S> {
         }
         self.publish();
         // Whoever follows a Lease that was given back leads at once; before `leads_from` nobody may.
-        if !self.claimed || self.clock.now() < self.leads_from {
+        if !self.claimed || self.making || self.clock.now() < self.leads_from {
             return;
         }
         let deadline = self.candidacy.duration.retry();

@@ -354,6 +354,27 @@ async fn who_makes_the_lease_leads_when_whoever_may_have_had_one_before_has_noti
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_never_heard_that_it_made_the_lease_waits_as_well() {
+    let server = Server::default();
+    let slow = Weather {
+        there: Duration::ZERO,
+        back: 2 * SECOND,
+        lost: Lost::Nothing,
+    };
+    let mic = Standing::start(&server, 1);
+    mic.link.weather(slow);
+    sleep(SECOND).await;
+    mic.cut(Lost::Answers);
+    sleep(3 * SECOND).await;
+    assert!(server.lease().is_some() && mic.leadership.leader().is_none());
+    mic.cut(Lost::Nothing);
+    let mended = Instant::now();
+    elected(&mic).await;
+    let waited = mended.elapsed();
+    assert!(waited >= 15 * SECOND, "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lease_that_was_made_and_deleted_unseen_is_not_the_one_that_was_never_there() {
     let server = Server::default();
     let first = Standing::start(&server, 1);

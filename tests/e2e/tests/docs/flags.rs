@@ -1,28 +1,45 @@
-//! `docs/flags.md`: written from the flags themselves.
+//! The pages of flags: written from the flags themselves.
 
 use std::collections::BTreeSet;
 
-use clap::{Arg, CommandFactory};
+use clap::{Arg, Command, CommandFactory};
+use podgate_controller::settings::Settings;
 use podgate_gateway::config::Config;
 
 use crate::root;
 
 #[test]
-fn every_flag_is_listed_as_the_program_has_it() {
-    let page = root().join("docs/flags.md");
-    let rendered = flags();
+fn every_flag_of_the_gateway_is_listed_as_the_program_has_it() {
+    listed(
+        "docs/flags.md",
+        "gateway/src/config.rs",
+        Config::command(),
+    );
+}
+
+#[test]
+fn every_flag_of_the_controller_is_listed_as_the_program_has_it() {
+    listed(
+        "docs/flags-controller.md",
+        "controller/src/settings.rs",
+        Settings::command(),
+    );
+}
+
+fn listed(page: &str, source: &str, mut command: Command) {
+    let rendered = flags(&command, source);
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&page, &rendered).unwrap();
+        std::fs::write(root().join(page), &rendered).unwrap();
     }
-    let written = std::fs::read_to_string(&page).unwrap_or_default();
+    let written = std::fs::read_to_string(root().join(page)).unwrap_or_default();
     assert!(
         written == rendered,
-        "docs/flags.md is not what the program says; write it anew with UPDATE_DOCS=1"
+        "{page} is not what the program says; write it anew with UPDATE_DOCS=1"
     );
-    for flag in flags_in(&Config::command().render_long_help().to_string()) {
+    for flag in flags_in(&command.render_long_help().to_string()) {
         assert!(
             flags_in(&written).contains(&flag),
-            "{flag} is in --help and not in docs/flags.md"
+            "{flag} is in --help and not in {page}"
         );
     }
 }
@@ -36,18 +53,14 @@ fn flags_in(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-const FLAGS: &str = "\
-# Flags of podgate-gateway
-
-<!-- Written by `UPDATE_DOCS=1 cargo test -p podgate-e2e --test docs`; change gateway/src/config.rs instead. -->
-
-A flag on the command line comes before its variable in the environment, that before the default. Durations are
-written `10s`, `1m30s`, `500ms`, or in seconds; lists with commas. `--help` prints these, `--version` the version.
-";
-
-fn flags() -> String {
-    let command = Config::command();
-    let mut page = FLAGS.to_owned();
+fn flags(command: &Command, source: &str) -> String {
+    let mut page = format!(
+        "# Flags of {}\n\n\
+         <!-- Written by `UPDATE_DOCS=1 cargo test -p podgate-e2e --test docs`; change {source} instead. -->\n\n\
+         A flag on the command line comes before its variable in the environment, that before the default. Durations are\n\
+         written `10s`, `1m30s`, `500ms`, or in seconds; lists with commas. `--help` prints these, `--version` the version.\n",
+        command.get_name()
+    );
     let mut heading = Some("");
     for arg in command.get_arguments() {
         if heading != arg.get_help_heading() {
