@@ -42,7 +42,6 @@ use current::Current;
 use entry::Entry;
 use fetch::fetch;
 pub use held::Held;
-use lifetime::Lifetimes;
 use quota::Quota;
 pub use sweep::keep;
 
@@ -149,8 +148,8 @@ impl TokenCache {
 
     /// Another plugin says from now on how long new tokens are kept. What is held keeps the times it was given.
     pub fn replace_policy(&self, policy: Option<Arc<dyn CachePolicy>>) {
-        let metrics = Arc::clone(&self.0.metrics);
-        self.0.lifetimes.replace(policy, metrics);
+        let (lifetimes, metrics) = (&self.0.lifetimes, &self.0.metrics);
+        lifetimes.replace(policy, Arc::clone(metrics));
     }
 
     /// The token a request gets: a cached one, or a new one within the bounds' wait.

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use podgate_azure::token::Token;
 use podgate_plugin_host::{CachePolicy, Plan};
 
-use super::Lifetimes;
+use super::lifetime::Lifetimes;
 use crate::credential::Wanted;
 use crate::metrics::Metrics;
 

@@ -256,8 +256,24 @@ async fn warm_up(running: &Running) {
     }
 }
 
+/// The allocator has a heap for each of its threads, and they fill up in no order, for hundreds of reloads. With one
+/// heap only what is really kept shows. The gateway has the variable of this program, which begins anew with it.
+fn has_one_heap(test: &str) -> bool {
+    const HEAPS: &str = "MALLOC_ARENA_MAX";
+    if std::env::var_os(HEAPS).is_some() {
+        return true;
+    }
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    again.args([test, "--exact", "--nocapture"]);
+    assert!(again.env(HEAPS, "1").status().unwrap().success());
+    false
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn reloads_under_load_lose_no_request_and_keep_no_memory() {
+    if !has_one_heap("reload::reloads_under_load_lose_no_request_and_keep_no_memory") {
+        return;
+    }
     let (warm, reloads) = (20, reloads());
     let running = Running::start(&edition(0), &["--log=warn"]).await;
     std::fs::write(running.manifest("crowd.yaml"), CROWD).unwrap();
