@@ -116,6 +116,13 @@ impl Index {
         self.identities.get(identity).map(Result::as_ref)
     }
 
+    /// The identities that cannot be assigned.
+    pub fn invalid(&self) -> impl Iterator<Item = &InvalidIdentity> {
+        self.identities
+            .values()
+            .filter_map(|identity| identity.as_ref().err())
+    }
+
     /// The bindings of a selector, by namespace and name.
     pub fn bindings(&self, selector: &str) -> impl Iterator<Item = &Arc<Binding>> {
         let names = self.bindings_of_selector.get(selector);

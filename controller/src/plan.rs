@@ -141,6 +141,8 @@ impl Plan {
         for pod in pods {
             self.match_pod(&pod);
         }
+        let invalid: Vec<Notice> = self.index.invalid().map(Notice::invalid).collect();
+        self.tell(invalid);
         let wanted = self.desired.records().cloned();
         let there = self.index.records().map(|record| record.object.clone());
         let records: BTreeSet<ObjectRef> = wanted.chain(there).collect();
@@ -156,6 +158,9 @@ impl Plan {
             && self.buried.get(&record.object) == Some(&record.uid)
         {
             return;
+        }
+        if let Object::Identity(Err(invalid)) = &object {
+            self.tell([Notice::invalid(invalid)]);
         }
         let dirty = self.index.apply(object);
         self.look_again(dirty);
@@ -197,8 +202,11 @@ impl Plan {
         if self.count_need(record) {
             self.look_at_leaving(record);
         }
-        let gives = self.desired.winner(record).is_some();
-        self.queue.push(record.clone(), gives);
+        // A standby decides nothing; when it leads, it looks at everything.
+        if self.leads {
+            let gives = self.desired.winner(record).is_some();
+            self.queue.push(record.clone(), gives);
+        }
     }
 
     /// Records of the same identity on the same machine may go once another one is there to speak of it.
@@ -231,14 +239,19 @@ impl Plan {
             if records.is_empty() {
                 machine.wanted.remove(&before.resource);
             }
-            self.stirred.insert(before.compute);
+            match self.leads || !machine.wanted.is_empty() {
+                true => drop(self.stirred.insert(before.compute)),
+                false => drop(self.machines.remove(&before.compute)),
+            }
         }
         let gained = need.is_some();
         if let Some(need) = need {
             let machine = self.machines.entry(need.compute.clone()).or_default();
             let records = machine.wanted.entry(need.resource.clone()).or_default();
             records.insert(record.clone());
-            self.stirred.insert(need.compute.clone());
+            if self.leads {
+                self.stirred.insert(need.compute.clone());
+            }
             self.needs.insert(record.clone(), need);
         }
         gained

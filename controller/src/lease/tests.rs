@@ -1,115 +1,18 @@
-use std::future::{Future, pending};
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::future::pending;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::testing::{Link, Lost, Server, Weather, candidacy};
+use super::testing::{Link, Lost, Server, Weather};
 use super::*;
 
+mod gone;
 mod races;
+mod standing;
+
+use standing::{Standing, elected};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// A candidate that runs, and what a test may do to it.
-struct Standing {
-    identity: String,
-    link: Link,
-    leadership: Leadership,
-    frozen: Arc<AtomicBool>,
-    shutdown: tokio::sync::watch::Sender<bool>,
-    task: JoinHandle<()>,
-}
-
-/// A process that SIGSTOP can stop.
-struct Freezer<F> {
-    inner: Pin<Box<F>>,
-    frozen: Arc<AtomicBool>,
-}
-
-impl<F: Future> Future for Freezer<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        if self.frozen.load(Ordering::SeqCst) {
-            let waker = context.waker().clone();
-            tokio::spawn(async move {
-                sleep(Duration::from_millis(5)).await;
-                waker.wake();
-            });
-            return Poll::Pending;
-        }
-        self.inner.as_mut().poll(context)
-    }
-}
-
-impl Standing {
-    fn start(server: &Server, seed: u64) -> Self {
-        let origin = Instant::now();
-        Self::with_clock(
-            server,
-            seed,
-            Clock::from_fn(move || SECOND + origin.elapsed()),
-        )
-    }
-
-    fn with_clock(server: &Server, seed: u64, clock: Clock) -> Self {
-        let link = server.link();
-        let candidate = Candidate::with_clock(link.clone(), candidacy(), clock).seeded(seed);
-        let (identity, leadership) = (candidate.identity().to_owned(), candidate.leadership());
-        let frozen = Arc::new(AtomicBool::new(false));
-        let (shutdown, mut told) = tokio::sync::watch::channel(false);
-        let task = tokio::spawn(Freezer {
-            inner: Box::pin(candidate.run(async move {
-                let _ = told.wait_for(|told| *told).await;
-            })),
-            frozen: Arc::clone(&frozen),
-        });
-        Self {
-            identity,
-            link,
-            leadership,
-            frozen,
-            shutdown,
-            task,
-        }
-    }
-
-    fn leads(&self) -> bool {
-        self.leadership.tenure().is_some()
-    }
-
-    fn freeze(&self, frozen: bool) {
-        self.frozen.store(frozen, Ordering::SeqCst);
-    }
-
-    fn cut(&self, lost: Lost) {
-        self.link.weather(Weather {
-            lost,
-            ..Weather::default()
-        });
-    }
-
-    async fn resign(self) {
-        self.shutdown.send_replace(true);
-        self.task.await.unwrap();
-    }
-
-    async fn kill(self) {
-        self.task.abort();
-        let _ = self.task.await;
-    }
-}
-
-async fn elected(standing: &Standing) -> Tenure {
-    timeout(120 * SECOND, standing.leadership.elected())
-        .await
-        .unwrap()
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_lease_that_nobody_holds_is_taken_at_once_and_says_who_leads_since_when() {
@@ -316,94 +219,6 @@ async fn a_lease_that_is_taken_by_hand_ends_the_tenure_at_the_next_look() {
     assert!(!mic.leads());
     elected(&mic).await;
     assert_eq!(server.spec().lease_transitions, Some(2));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_lease_that_is_gone_is_made_again_by_its_holder_who_goes_on() {
-    let server = Server::released();
-    let first = Standing::start(&server, 1);
-    let tenure = elected(&first).await;
-    let second = Standing::start(&server, 2);
-    for _ in 0..20 {
-        sleep(7 * SECOND).await;
-        server.edit(|lease| *lease = None);
-    }
-    sleep(10 * SECOND).await;
-    assert!(tenure.is_current() && !second.leads());
-    let holder = server.spec().holder_identity;
-    assert_eq!(holder.as_deref(), Some(first.identity.as_str()));
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_makes_the_lease_leads_when_whoever_may_have_had_one_before_has_noticed() {
-    let server = Server::default();
-    let first = Standing::start(&server, 1);
-    let begun = Instant::now();
-    elected(&first).await;
-    let waited = begun.elapsed();
-    assert!((15 * SECOND..16 * SECOND).contains(&waited), "{waited:?}");
-    assert_eq!(server.spec().lease_transitions, Some(0));
-    // One that is stopped, and knows nothing of what happens to the Lease.
-    first.freeze(true);
-    let tenure = first.leadership.tenure().unwrap();
-    server.edit(|lease| *lease = None);
-    let second = Standing::start(&server, 2);
-    tenure.ended().await;
-    assert!(!second.leads());
-    elected(&second).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_never_heard_that_it_made_the_lease_waits_as_well() {
-    let server = Server::default();
-    let slow = Weather {
-        there: Duration::ZERO,
-        back: 2 * SECOND,
-        lost: Lost::Nothing,
-    };
-    let mic = Standing::start(&server, 1);
-    mic.link.weather(slow);
-    sleep(SECOND).await;
-    mic.cut(Lost::Answers);
-    sleep(3 * SECOND).await;
-    assert!(server.lease().is_some() && mic.leadership.leader().is_none());
-    mic.cut(Lost::Nothing);
-    let mended = Instant::now();
-    elected(&mic).await;
-    let waited = mended.elapsed();
-    assert!(waited >= 15 * SECOND, "{waited:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_lease_that_was_made_and_deleted_unseen_is_not_the_one_that_was_never_there() {
-    let server = Server::default();
-    let first = Standing::start(&server, 1);
-    sleep(SECOND).await;
-    let second = Standing::start(&server, 2);
-    sleep(13 * SECOND).await;
-    server.edit(|lease| *lease = None);
-    for _ in 0..600 {
-        sleep(Duration::from_millis(100)).await;
-        assert!(!(first.leads() && second.leads()));
-    }
-    assert!(first.leads() || second.leads());
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_has_made_the_lease_and_not_led_yet_gives_nothing_back() {
-    let server = Server::default();
-    let first = Standing::start(&server, 1);
-    sleep(5 * SECOND).await;
-    let second = Standing::start(&server, 2);
-    sleep(SECOND).await;
-    first.resign().await;
-    let resigned = Instant::now();
-    elected(&second).await;
-    let waited = resigned.elapsed();
-    assert!(
-        waited > 10 * SECOND,
-        "somebody before it may still lead: {waited:?}"
-    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -32,7 +32,10 @@ impl Plan {
         }
         let before = there.clone();
         let write = match (wanted, there) {
-            (None, None) => None,
+            (None, None) => {
+                self.failing.remove(record);
+                None
+            }
             (Some(wanted), None) => Some(self.create(&wanted)),
             // It ends with somebody else's finalizer, and then another one is made.
             (_, Some(there)) if there.deleting && !there.finalized => None,

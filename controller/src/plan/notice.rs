@@ -3,6 +3,7 @@
 use podgate_api::ObjectRef;
 use podgate_azure::arm::{ArmError, ComputeId};
 
+use crate::index::InvalidIdentity;
 use crate::matching::{About, Assignment, Problem};
 use crate::record::Record;
 
@@ -171,6 +172,14 @@ impl Notice {
                 assignment.identity.object
             ),
         )
+    }
+
+    /// An identity that nobody can be given.
+    pub(super) fn invalid(invalid: &InvalidIdentity) -> Self {
+        Self::unusable(Problem {
+            about: About::Identity(invalid.object.clone(), invalid.uid.clone()),
+            text: invalid.to_string(),
+        })
     }
 
     /// A binding that gives nothing.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::model::{Model, managed, object, scale_set, settings};
+use super::model::{DRIFT, Model, managed, object, scale_set, settings};
 use crate::plan::Backlog;
 
 const NODES: usize = 20;
@@ -58,4 +58,28 @@ fn a_nodes_event_looks_at_its_pods() {
     let mut model = model(2_000);
     model.delete_node("n0");
     assert_eq!(model.plan.backlog().records, 2_000 / NODES);
+}
+
+#[test]
+fn nothing_is_kept_of_what_is_gone() {
+    let mut model = model(20);
+    let size = |model: &Model| format!("{:?}", model.plan).len();
+    let churn = |model: &mut Model| {
+        for number in 0..50 {
+            let pod = object("shop", &format!("passing{number}"));
+            model.pod(&pod, "n0", "i5");
+            model.pass(Duration::from_secs(5));
+            model.delete_pod(&pod);
+        }
+        model.pass(DRIFT * 3);
+    };
+    churn(&mut model);
+    let before = size(&model);
+    churn(&mut model);
+    // Only numbers and times may have other lengths.
+    assert!(
+        size(&model).abs_diff(before) < 200,
+        "{before} {}",
+        size(&model)
+    );
 }

@@ -41,8 +41,8 @@ pub(super) struct Model {
     pub(super) throttles: bool,
     /// No write succeeds.
     pub(super) api_away: bool,
-    /// The watch may be faster than the answer to a write.
-    pub(super) fast_watch: bool,
+    /// The watch tells of writes, before their answers or after.
+    pub(super) watch_tells: bool,
     /// Effects that were not carried out yet.
     pub(super) pending: Vec<Effect>,
     pub(super) notices: Vec<Notice>,
@@ -111,7 +111,7 @@ impl Model {
             refused: BTreeSet::new(),
             throttles: false,
             api_away: false,
-            fast_watch: true,
+            watch_tells: true,
             pending: Vec::new(),
             notices: Vec::new(),
             patches: 0,
@@ -365,10 +365,14 @@ impl Model {
                 let record = write.record();
                 let outcome = self.write(write);
                 // Now and then the watch is faster than the answer.
-                if self.fast_watch && self.version.is_multiple_of(2) {
+                let early = self.watch_tells && self.version.is_multiple_of(2);
+                if early {
                     self.echo(&record, &outcome);
                 }
-                self.plan.wrote(&record, outcome, self.now);
+                self.plan.wrote(&record, outcome.clone(), self.now);
+                if self.watch_tells && !early {
+                    self.echo(&record, &outcome);
+                }
             }
             Effect::Azure(id, ask) => {
                 let answer = self.azure(&id, &ask);

@@ -475,6 +475,14 @@ fn a_standby_does_nothing() {
     model.pod(&pod("p"), "n0", "a");
     soon(&mut model);
     assert!(model.records.is_empty());
+    // Nor does it gather what it never works off.
+    let before = format!("{:?}", model.plan).len();
+    for number in 0..100 {
+        let passing = pod(&format!("passing{number}"));
+        model.pod(&passing, "vm", "a");
+        model.delete_pod(&passing);
+    }
+    assert_eq!(format!("{:?}", model.plan).len(), before);
 }
 
 #[test]
@@ -495,6 +503,16 @@ fn service_principals_need_nothing_of_the_machine() {
 #[test]
 fn an_identity_without_a_usable_resource_id_is_quarantined_with_its_reason() {
     let mut model = model();
+    model.identity(
+        &object("shop", "unbound"),
+        AzureIdentitySpec::default(),
+        false,
+    );
+    model.take();
+    assert_eq!(
+        model.notices.pop().unwrap().subject.object,
+        object("shop", "unbound")
+    );
     let spec = AzureIdentitySpec {
         resource_id: Some("nonsense".to_owned()),
         ..managed("a")
@@ -762,7 +780,7 @@ fn a_pod_that_comes_while_its_identity_is_being_taken_waits_until_it_is_back() {
 #[test]
 fn the_late_echo_of_a_watch_undoes_nothing() {
     let mut model = model();
-    model.fast_watch = false;
+    model.watch_tells = false;
     model.pod(&pod("p"), "n0", "a");
     writes(&mut model);
     let created = model.records.values().next().unwrap().clone();
@@ -772,6 +790,7 @@ fn the_late_echo_of_a_watch_undoes_nothing() {
     model.plan.apply(echo(&created));
     model.run();
     assert_eq!(model.writes, before);
+    // Deleted, and the watch still tells of an edition from before.
     let assigned = model.records.values().next().unwrap().clone();
     model.delete_pod(&pod("p"));
     model.pass(LINGER * 2);
