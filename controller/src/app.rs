@@ -65,7 +65,13 @@ impl Controller {
         let api = Api::new(watching, "controller");
         let (news, watches) =
             watch::start(&api, settings.keep_completed_pods, &freshness, &metrics);
-        let apply = Apply::new(writing.clone(), arm, permit.clone(), Arc::clone(&metrics));
+        let apply = Apply::new(
+            writing.clone(),
+            arm,
+            permit.clone(),
+            Arc::clone(&metrics),
+            settings.client_qps,
+        );
         let desk = Desk {
             plan: Plan::new(settings.plan(access.own.as_ref())),
             news,

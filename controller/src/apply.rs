@@ -2,6 +2,7 @@
 //!
 //! Everything is asked for under a [`Permit`], which is asked again right before each write.
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -12,7 +13,7 @@ use podgate_azure::arm::{ArmClient, ArmError, Compute, ComputeId};
 use crate::lease::Tenure;
 use crate::metrics::Metrics;
 use crate::plan::{Ask, Effect, NotWritten, Written};
-use records::Records;
+use records::{Pace, Records};
 
 mod events;
 mod records;
@@ -42,15 +43,17 @@ pub enum Done {
 }
 
 impl Apply {
-    /// Writes to one API server, and asks one ARM.
+    /// Writes to one API server, at most so many times per second, and asks one ARM.
     pub fn new(
         client: kube::Client,
         arm: ArmClient,
         permit: Permit,
         metrics: Arc<Metrics>,
+        calls_per_second: Option<NonZeroU32>,
     ) -> Self {
+        let pace = calls_per_second.map(Pace::of);
         Self {
-            records: Records::new(client, permit.clone()),
+            records: Records::new(client, permit.clone(), pace),
             arm: Arc::new(ArcSwap::from_pointee(arm)),
             permit,
             metrics,

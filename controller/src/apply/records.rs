@@ -1,12 +1,15 @@
 //! Writes of AzureAssignedIdentity, each under the condition that the object is still as it was read.
 
 use std::future::Future;
+use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Client, Error};
 use podgate_api::{AzureAssignedIdentity, ObjectRef};
-use tokio::time::timeout;
+use tokio::sync::Mutex;
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
 use super::Permit;
 use crate::plan::{NotWritten, Removal, Write, Written};
@@ -22,13 +25,22 @@ const MESSAGE: usize = 400;
 pub(super) struct Records {
     client: Client,
     permit: Permit,
+    pace: Option<Pace>,
 }
+
+/// So many calls per second, for an operator who wants it. Clones share it.
+#[derive(Clone)]
+pub(super) struct Pace(Arc<Mutex<Interval>>);
 
 type Called<T> = Result<T, NotWritten>;
 
 impl Records {
-    pub(super) fn new(client: Client, permit: Permit) -> Self {
-        Self { client, permit }
+    pub(super) fn new(client: Client, permit: Permit, pace: Option<Pace>) -> Self {
+        Self {
+            client,
+            permit,
+            pace,
+        }
     }
 
     pub(super) async fn write(&self, write: Write) -> Called<Written> {
@@ -88,6 +100,9 @@ impl Records {
     }
 
     async fn call<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Called<T> {
+        if let Some(pace) = &self.pace {
+            pace.next().await;
+        }
         if !self.permit.is_valid() {
             return Err(NotWritten::Unavailable(
                 "another controller is in charge by now".to_owned(),
@@ -100,6 +115,18 @@ impl Records {
                 DEADLINE.as_secs()
             ))),
         }
+    }
+}
+
+impl Pace {
+    pub(super) fn of(calls_per_second: NonZeroU32) -> Self {
+        let mut interval = interval(Duration::from_secs(1) / calls_per_second.get());
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self(Arc::new(Mutex::new(interval)))
+    }
+
+    async fn next(&self) {
+        self.0.lock().await.tick().await;
     }
 }
 
@@ -128,5 +155,38 @@ fn not_written(error: &Error) -> NotWritten {
         429 => NotWritten::Unavailable(told),
         400..=499 => NotWritten::Refused(told),
         _ => NotWritten::Unavailable(told),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_keep_the_pace_that_was_asked_for() {
+        let pace = Pace::of(NonZeroU32::new(5).unwrap());
+        let begun = tokio::time::Instant::now();
+        for _ in 0..11 {
+            pace.next().await;
+        }
+        assert_eq!(begun.elapsed(), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn what_the_api_server_refuses_says_what_to_do() {
+        let answer = |code: u16, kind: &str| {
+            let json =
+                serde_json::json!({"code": code, "message": "because", "details": {"kind": kind}});
+            let status: kube::core::Status = serde_json::from_value(json).unwrap();
+            not_written(&Error::Api(Box::new(status)))
+        };
+        assert_eq!(answer(409, "x"), NotWritten::Outdated);
+        assert_eq!(answer(404, "azureassignedidentities"), NotWritten::Outdated);
+        assert!(
+            matches!(answer(404, "namespaces"), NotWritten::Refused(why) if why.contains("namespace"))
+        );
+        assert!(matches!(answer(403, "x"), NotWritten::Refused(why) if why.contains("rbac.md")));
+        assert!(matches!(answer(429, "x"), NotWritten::Unavailable(_)));
+        assert!(matches!(answer(500, "x"), NotWritten::Unavailable(_)));
     }
 }
