@@ -50,6 +50,18 @@ pub(super) struct Model {
     pub(super) looks: usize,
     pub(super) writes: usize,
     version: u64,
+    death: Option<(usize, Death)>,
+}
+
+/// Where in a step the process dies.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Death {
+    /// Nothing was sent.
+    Before,
+    /// Between the two calls of a removal.
+    Between,
+    /// It was done, and the answer never came.
+    After,
 }
 
 #[derive(Default)]
@@ -118,6 +130,7 @@ impl Model {
             looks: 0,
             writes: 0,
             version: 0,
+            death: None,
         }
     }
 
@@ -401,6 +414,51 @@ impl Model {
         self.crash();
     }
 
+    /// The process dies once, at the step of this number.
+    pub(super) fn die_at(&mut self, step: usize, how: Death) {
+        self.death = Some((step, how));
+    }
+
+    /// Whether it has died by now.
+    pub(super) fn has_died(&self) -> bool {
+        self.death.is_none()
+    }
+
+    /// Counts down to the process's death, and whether it came.
+    fn dies(&mut self) -> bool {
+        match &mut self.death {
+            Some((0, how)) => {
+                let how = *how;
+                self.death = None;
+                self.die(how);
+                true
+            }
+            Some((left, _)) => {
+                *left -= 1;
+                false
+            }
+            None => false,
+        }
+    }
+
+    fn die(&mut self, how: Death) {
+        match (how, &self.pending[0]) {
+            (Death::Before, _) => {}
+            (Death::After, _) => return self.carry_out_and_crash(0),
+            (Death::Between, Effect::Write(Write::Remove(removal))) => {
+                let name = removal.record.clone();
+                if let Some(there) = self.records.get(&name)
+                    && let Ok(mut half) = merged(there, &removal.body())
+                {
+                    half.metadata.resource_version = Some(self.next_version());
+                    self.records.insert(name, half);
+                }
+            }
+            (Death::Between, _) => {}
+        }
+        self.crash();
+    }
+
     /// Does whatever there is to do now.
     pub(super) fn run(&mut self) {
         for _ in 0..3_000 {
@@ -408,7 +466,9 @@ impl Model {
             if self.pending.is_empty() {
                 return;
             }
-            self.carry_out(0);
+            if !self.dies() {
+                self.carry_out(0);
+            }
         }
         self.take();
         panic!("the plan never comes to rest: {:#?}", self.pending);

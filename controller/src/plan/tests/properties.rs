@@ -5,7 +5,7 @@ use std::time::Duration;
 use podgate_api::{AzureIdentitySpec, IdentityType};
 use proptest::prelude::*;
 
-use super::model::{Model, machine, managed, object, resource, scale_set, settings};
+use super::model::{Death, Model, machine, managed, object, resource, scale_set, settings};
 use crate::matching::Rules;
 
 #[derive(Clone, Debug)]
@@ -249,5 +249,50 @@ proptest! {
             play(&mut model, step);
         }
         model.assert_right();
+    }
+}
+
+/// A life of pods with everything in it that has an order: births, a second user, an edit, a move, ends.
+fn story(model: &mut Model) {
+    let pod = |name: &str| object("a", name);
+    for name in ["i0", "i1"] {
+        model.identity(&object("a", name), managed(&name.replace('i', "r")), false);
+        model.binding(&object("a", name), name, name, 0);
+    }
+    model.binding(&object("a", "both"), "i1", "i0", 0);
+    model.pod(&pod("p0"), "n0", "i0");
+    model.pod(&pod("p1"), "n2", "i1");
+    model.pass(Duration::from_secs(5));
+    model.pod(&pod("p2"), "n1", "i0");
+    model.identity(&object("a", "i1"), managed("r2"), false);
+    model.pass(Duration::from_secs(5));
+    model.delete_pod(&pod("p0"));
+    model.pod(&pod("p0"), "n2", "i0");
+    model.pass(Duration::from_secs(5));
+    model.delete_binding(&object("a", "both"));
+    model.delete_pod(&pod("p2"));
+    model.pass(Duration::from_secs(60));
+    model.delete_pod(&pod("p0"));
+    model.delete_pod(&pod("p1"));
+    model.pass(Duration::from_secs(60));
+}
+
+#[test]
+fn the_end_is_right_wherever_the_process_dies() {
+    for how in [Death::Before, Death::Between, Death::After] {
+        let mut steps = 0;
+        loop {
+            let mut model = start(false);
+            model.die_at(steps, how);
+            story(&mut model);
+            let died = model.has_died();
+            model.assert_right();
+            assert!(model.records.is_empty());
+            if !died {
+                break;
+            }
+            steps += 1;
+        }
+        assert!(steps > 25, "the story has only {steps} steps");
     }
 }
