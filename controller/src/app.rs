@@ -12,7 +12,7 @@ use podgate_azure::arm::{ArmClient, ArmLimits};
 use podgate_azure::credential::{ArmCredential, TokenSources};
 use podgate_azure::http::HttpClient;
 use podgate_watch::{Api, Freshness, client};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
 use crate::admin::{self, Admin, Pending, Port, Readiness};
@@ -22,13 +22,16 @@ use crate::lease::{ApiStore, Candidate};
 use crate::metrics::Metrics;
 use crate::plan::Plan;
 use crate::settings::{AzureAccess, Settings};
-use crate::watch;
+use crate::watch::{self, News};
 
 /// Of hashes that are compared within this process.
 const FIXED: BuildHasherDefault<DefaultHasher> = BuildHasherDefault::new();
 
 /// Between two looks at azure.json.
 const READ_AGAIN: Duration = Duration::from_secs(30);
+
+/// The start-up task of the first complete state.
+const KNOWN: &str = "the cluster's pods, nodes, identities, bindings and records";
 
 /// A controller that watches and stands for election, and is at work once elected.
 pub struct Controller {
@@ -51,49 +54,20 @@ impl Controller {
     pub async fn start(settings: &Settings) -> anyhow::Result<Self> {
         let freshness = Arc::new(Freshness::default());
         let metrics = Arc::new(Metrics::new(&freshness));
-        let access = settings.azure(variable)?;
         let kube = client::settings(settings.kubeconfig.as_deref()).await?;
-        // Apart, so that no number of writes takes the streams of the watches.
-        let (watching, writing) = (client::connect(&kube)?, client::connect(&kube)?);
-        let arm = arm(settings, &access)?;
-        let permit = Permit::default();
-        let candidacy = settings.candidacy();
-        let candidate = Candidate::new(
-            ApiStore::new(client::connect(&kube)?, &candidacy),
-            candidacy,
-        );
-        let api = Api::new(watching, "controller");
-        let (news, watches) =
-            watch::start(&api, settings.keep_completed_pods, &freshness, &metrics);
-        let apply = Apply::new(
-            writing.clone(),
-            arm,
-            permit.clone(),
-            Arc::clone(&metrics),
-            settings.client_qps,
-        );
-        let desk = Desk {
-            plan: Plan::new(settings.plan(access.own.as_ref())),
-            news,
-            apply: apply.clone(),
-            events: Events::start(writing, permit.clone(), Arc::clone(&metrics)),
-            permit,
-            metrics: Arc::clone(&metrics),
-            most_writes: settings.create_delete_batch.get(),
-            look_again: settings.sync_retry_duration,
-        };
+        let api = Api::new(client::connect(&kube)?, "the controller");
+        let keep_ended = settings.keep_completed_pods;
+        let (news, watches) = watch::start(&api, keep_ended, &freshness, &metrics);
+        let desk = desk(settings, &kube, news, &metrics)?;
+        let candidate = candidate(settings, &kube)?;
         let readiness = Readiness::default();
-        let known =
-            readiness.pending("the cluster's pods, nodes, identities, bindings and records");
+        let known = readiness.pending(KNOWN);
         let admin = Admin {
             leadership: candidate.leadership(),
             readiness,
             freshness,
             metrics,
         };
-        if settings.cloudconfig.is_some() {
-            tokio::spawn(follow(settings.clone(), access.own, apply));
-        }
         let (probes, scraped) = listen(settings, Arc::new(admin)).await?;
         Ok(Self {
             probes,
@@ -124,6 +98,44 @@ impl Controller {
         }
         worked
     }
+}
+
+/// The plan, and what carries it out through a connection of its own: no number of writes takes the watches' streams.
+fn desk(
+    settings: &Settings,
+    kube: &kube::Config,
+    news: mpsc::Receiver<News>,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Desk> {
+    let access = settings.azure(variable)?;
+    let writing = client::connect(kube)?;
+    let permit = Permit::default();
+    let apply = Apply::new(
+        writing.clone(),
+        arm(settings, &access)?,
+        permit.clone(),
+        Arc::clone(metrics),
+        settings.client_qps,
+    );
+    if settings.cloudconfig.is_some() {
+        tokio::spawn(follow(settings.clone(), access.own.clone(), apply.clone()));
+    }
+    Ok(Desk {
+        plan: Plan::new(settings.plan(access.own.as_ref())),
+        news,
+        apply,
+        events: Events::start(writing, permit.clone(), Arc::clone(metrics)),
+        permit,
+        metrics: Arc::clone(metrics),
+        most_writes: settings.create_delete_batch.get(),
+        look_again: settings.sync_retry_duration,
+    })
+}
+
+fn candidate(settings: &Settings, kube: &kube::Config) -> anyhow::Result<Candidate<ApiStore>> {
+    let candidacy = settings.candidacy();
+    let store = ApiStore::new(client::connect(kube)?, &candidacy);
+    Ok(Candidate::new(store, candidacy))
 }
 
 /// Reads azure.json again from time to time: the cluster's owner exchanges the secret in it without asking. What cannot
