@@ -92,3 +92,27 @@ fn print(text: &str) -> std::io::Result<()> {
         written => written,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use crate::Cli;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn each_verb_is_written_as_the_guide_has_it() {
+        for line in [
+            "podgate plugin new hello --kind policy",
+            "podgate plugin check hello.wasm --kind cache --settings settings.yaml -o json",
+            "podgate plugin call hello.wasm --input cases.yaml --only words",
+        ] {
+            Cli::try_parse_from(line.split(' ')).unwrap();
+        }
+        assert!(Cli::try_parse_from(["podgate", "plugin", "new", "hello"]).is_err());
+    }
+}

@@ -2,27 +2,39 @@
 
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::cli;
+use crate::cluster;
 use crate::demo::become_program;
 use crate::plugins;
 use crate::process::{cargo, run};
+use crate::test::Skip;
 use crate::workspace::{PLUGINS, program, root};
 
-/// Builds the gateway and the bench program as they are released and becomes the latter.
+/// Builds what is measured and the bench program as they are released and becomes the latter.
 pub(crate) fn measure(options: &cli::Bench) -> Result<()> {
+    let (measured, bench) = match options.controller {
+        true => ("podgate-controller", "bench-controller"),
+        false => ("podgate-gateway", "bench"),
+    };
+    // The bench programs are one package with the gateway, which takes the plugins in.
     plugins::build(PLUGINS)?;
-    println!("building the gateway and the bench program for release");
+    if options.controller
+        && let Some(Skip::Missing(why) | Skip::Environment(why)) = cluster::build()?
+    {
+        bail!(why);
+    }
+    println!("building {measured} and the bench program for release");
     run(cargo(root()).args([
         "build",
         "--release",
         "--locked",
         "--bins",
         "-p",
-        "podgate-gateway",
+        measured,
         "-p",
         "podgate-e2e",
     ]))?;
-    become_program(Command::new(program("release", "bench")).args(&options.options))
+    become_program(Command::new(program("release", bench)).args(&options.options))
 }

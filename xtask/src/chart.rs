@@ -48,7 +48,11 @@ pub(crate) fn perform(options: &cli::Chart) -> Result<()> {
 /// All checks: of derived files, of the chart as helm sees it, of values that are to be refused.
 pub(crate) fn prove() -> Result<Option<Skip>> {
     compare(&derived()?)?;
-    dashboard::check(&root().join(CHART), &root().join("gateway/src"))?;
+    let programs = ["gateway/src", "watch/src", "controller/src"];
+    dashboard::check(
+        &root().join(CHART),
+        &programs.map(|folder| root().join(folder)),
+    )?;
     let helm = match helm::set_up()? {
         Ok(helm) => helm,
         Err(skip) => return Ok(Some(skip)),
@@ -67,6 +71,11 @@ pub(crate) fn prove() -> Result<Option<Skip>> {
 /// Builds helm where it is not there yet; says what is missing on a machine that cannot.
 pub(crate) fn lacks_helm() -> Result<Option<Skip>> {
     Ok(helm::set_up()?.err())
+}
+
+/// The program itself; what is missing on a machine that cannot have it.
+pub(crate) fn helm() -> Result<Result<PathBuf, Skip>> {
+    Ok(helm::set_up()?.map(|helm| helm.program().to_owned()))
 }
 
 /// What needs no helm.

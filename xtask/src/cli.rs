@@ -25,19 +25,23 @@ pub(crate) enum Task {
     Clients,
     /// Write the custom resource definitions to api/crds.
     Crds(Crds),
-    /// Measure the gateway; the options are those of the bench program.
+    /// Measure the gateway or the controller; the options are those of the bench program.
     Bench(Bench),
     /// The test control plane: etcd and kube-apiserver, built once from pinned Go modules.
     Cluster(Cluster),
-    /// Fuzz what reads hostile bytes, for a while.
+    /// Fuzz what reads hostile bytes for a while, or reload plugins under load.
     Soak(Soak),
     /// Write what is made of the helm chart: definitions, README, and what it renders to.
     Chart(Chart),
     /// Build the container images as OCI layouts and as archives, without a container engine.
     Images(Images),
+    /// Write the WIT packages as a registry of files to target/wit, and into the templates of plugins.
+    Wit(Wit),
+    /// Build the operators' book of docs/book to target/book, and check its links.
+    Book,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Demo {
     /// End after the tour instead of staying up for your own requests.
     #[arg(long)]
@@ -45,6 +49,9 @@ pub(crate) struct Demo {
     /// Show interception live instead: a node of network namespaces with real rules and a real API server (root).
     #[arg(long)]
     pub(crate) netns: bool,
+    /// Show the controller instead: a real kube-apiserver, records, and a scale set that gets and loses an identity.
+    #[arg(long, conflicts_with = "netns")]
+    pub(crate) cluster: bool,
 }
 
 #[derive(Debug, Args)]
@@ -82,6 +89,9 @@ pub(crate) struct Soak {
     /// How long, in all.
     #[arg(long, default_value_t = 10)]
     pub(crate) minutes: u64,
+    /// Instead of fuzzing, reload the plugins of a gateway under load so often.
+    #[arg(long, value_name = "NUMBER", conflicts_with = "minutes")]
+    pub(crate) reloads: Option<u64>,
 }
 
 #[derive(Debug, Default, Args)]
@@ -105,6 +115,16 @@ pub(crate) struct Crds {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Wit {
+    /// Write nothing; fail when plugins built for the last released version would break, or a template's copy differs.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Keep this version in wit/released, as one that nothing may break.
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) release: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Chart {
     /// Write nothing; fail when something differs, or the chart takes values that it should refuse.
     #[arg(long)]
@@ -119,6 +139,9 @@ pub(crate) struct Images {
     /// Where they go; each is a folder and an archive of its name.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
+    /// Of the programs as `cargo build` has left them, and archives alone: large, made in seconds, for clusters of tests.
+    #[arg(long)]
+    pub(crate) dev: bool,
 }
 
 /// A processor, as images name it.
@@ -143,6 +166,9 @@ impl Arch {
 
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
+    /// Measure the controller instead, in front of the test control plane.
+    #[arg(long)]
+    pub(crate) controller: bool,
     /// Passed on as they are, for instance --json FILE.
     #[arg(
         trailing_var_arg = true,
@@ -170,5 +196,18 @@ mod tests {
             panic!("{cli:?}");
         };
         assert_eq!(bench.options, ["--json", "out.json"]);
+        assert!(!bench.controller);
+    }
+
+    #[test]
+    fn bench_takes_the_controller_before_the_options() {
+        let cli = Cli::try_parse_from(["cargo xtask", "bench", "--controller", "--quick"]).unwrap();
+        let Task::Bench(bench) = cli.task else {
+            panic!("{cli:?}");
+        };
+        assert_eq!(
+            (bench.controller, bench.options),
+            (true, vec!["--quick".into()])
+        );
     }
 }

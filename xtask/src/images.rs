@@ -1,7 +1,7 @@
 //! `cargo xtask images`: the container images, without a container engine.
 //!
 //! ```text
-//! cargo build --release ─▶ program ─┐
+//! cargo build --release ─▶ program ─┐                     (--dev: cargo build, archives alone)
 //! readelf ─▶ its libraries ─────────┼─▶ layers ─▶ OCI layout (to push) + archive (`ctr images import`)
 //! nft, iptables and theirs ─────────┘             + list of materials (CycloneDX) + provenance (in-toto)
 //! ```
@@ -22,7 +22,7 @@ use self::oci::{Image, Layer};
 use self::toolchain::Toolchain;
 use crate::cli::{self, Arch};
 use crate::process::{cargo, output};
-use crate::workspace::{root, target};
+use crate::workspace::{self, root, target};
 
 mod contents;
 mod library;
@@ -50,7 +50,7 @@ struct Plan {
 
 /// The program's layer is the same in the first two, so that a node keeps it once. They are two because the firewall's
 /// tools are none of the server's business.
-const PLANS: [Plan; 3] = [
+const PLANS: [Plan; 4] = [
     Plan {
         name: "gateway",
         about: "Answers pods' requests for tokens on a node",
@@ -78,10 +78,27 @@ const PLANS: [Plan; 3] = [
         user: "65532:65532",
         bound: 40,
     },
+    Plan {
+        name: "demo",
+        about: "Asks for tokens of its pod's identity, and says what it got",
+        package: "podgate-demo-app",
+        binary: "podgate-demo-app",
+        contents: &[Contents::Users],
+        user: "65532:65532",
+        bound: 16,
+    },
 ];
 
 /// Builds all of them; those that cannot be built yet, or here, are named with the reason.
 pub(crate) fn perform(options: &cli::Images) -> Result<()> {
+    if options.dev {
+        ensure!(
+            options.arch == Arch::host(),
+            "--dev makes images for this machine's processor only"
+        );
+        let folder = options.out.clone().unwrap_or_else(dev_folder);
+        return for_tests(&folder).map(drop);
+    }
     let toolchain = Toolchain::find(options.arch)?;
     let folder = options
         .out
@@ -89,29 +106,70 @@ pub(crate) fn perform(options: &cli::Images) -> Result<()> {
         .unwrap_or_else(|| target().join("images").join(options.arch.name()));
     fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     let source = Source::read()?;
-    let binaries = binaries()?;
-    for plan in &PLANS {
-        let name = plan.name;
-        if !binaries.contains(&(plan.package.to_owned(), plan.binary.to_owned())) {
-            println!(
-                "{name}: skipped: {} has no program {} yet",
-                plan.package, plan.binary
-            );
-        } else if let Some(why) = plan
-            .contents
-            .iter()
-            .find_map(|contents| contents.lacks(&toolchain))
-        {
-            println!("{name}: skipped: {why}");
-        } else {
-            plan.make(&toolchain, &source, &folder)
-                .with_context(|| format!("the image {name}"))?;
-        }
+    for plan in possible(&toolchain)? {
+        plan.make(&toolchain, &source, &folder)
+            .with_context(|| format!("the image {}", plan.name))?;
     }
     Ok(())
 }
 
+/// Where images of programs go that are not released.
+pub(crate) fn dev_folder() -> PathBuf {
+    target().join("images/dev")
+}
+
+/// Archives of the programs as `cargo build` has left them, for the nodes of tests: nothing is optimised or bounded, and
+/// it takes seconds.
+///
+/// # Errors
+/// A program is not built.
+pub(crate) fn for_tests(folder: &Path) -> Result<Vec<PathBuf>> {
+    let toolchain = Toolchain::find(Arch::host())?;
+    let source = Source::read()?;
+    fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    let archive = |plan: &Plan| -> Result<PathBuf> {
+        let program = workspace::program("debug", plan.binary);
+        let image = plan.image(&toolchain, &source, &program)?;
+        let path = folder.join(plan.name).with_extension("tar");
+        image.write_archive(&path, &plan.reference())?;
+        println!("{}  {}", plan.reference(), path.display());
+        Ok(path)
+    };
+    possible(&toolchain)?
+        .into_iter()
+        .map(|plan| archive(plan).with_context(|| format!("the image {}", plan.name)))
+        .collect()
+}
+
+/// Those that can be built here; the others are named with the reason.
+fn possible(toolchain: &Toolchain) -> Result<Vec<&'static Plan>> {
+    let binaries = binaries()?;
+    let mut plans = Vec::new();
+    for plan in &PLANS {
+        match plan.lacks(&binaries, toolchain) {
+            Some(why) => println!("{}: skipped: {why}", plan.name),
+            None => plans.push(plan),
+        }
+    }
+    Ok(plans)
+}
+
 impl Plan {
+    /// Why it cannot be built.
+    fn lacks(&self, binaries: &[(String, String)], toolchain: &Toolchain) -> Option<String> {
+        if !binaries.contains(&(self.package.to_owned(), self.binary.to_owned())) {
+            let (package, binary) = (self.package, self.binary);
+            return Some(format!("{package} has no program {binary} yet"));
+        }
+        self.contents
+            .iter()
+            .find_map(|contents| contents.lacks(toolchain))
+    }
+
+    fn reference(&self) -> String {
+        format!("{REPOSITORY}/{}:{}", self.name, env!("CARGO_PKG_VERSION"))
+    }
+
     fn make(&self, toolchain: &Toolchain, source: &Source, folder: &Path) -> Result<()> {
         let program = toolchain.build(self.package, self.binary)?;
         let image = self.image(toolchain, source, &program)?;
@@ -124,7 +182,7 @@ impl Plan {
             self.bound,
             self.package
         );
-        let reference = format!("{REPOSITORY}/{}:{}", self.name, env!("CARGO_PKG_VERSION"));
+        let reference = self.reference();
         let written = image.write(&folder.join(self.name), &reference)?;
         let beside = |ending: &str| folder.join(format!("{}.{ending}", self.name));
         put(

@@ -5,10 +5,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
 mod bench;
+mod book;
 mod chart;
 mod cli;
 mod clients;
 mod cluster;
+mod cluster_suite;
 mod crds;
 mod demo;
 mod images;
@@ -18,6 +20,7 @@ mod process;
 mod soak;
 mod test;
 mod tools;
+mod wit;
 mod workspace;
 
 use std::process::ExitCode;
@@ -48,6 +51,8 @@ fn perform(task: Task) -> anyhow::Result<ExitCode> {
         Task::Soak(options) => soak::perform(&options),
         Task::Chart(options) => chart::perform(&options),
         Task::Images(options) => images::perform(&options),
+        Task::Wit(options) => wit::perform(&options),
+        Task::Book => book::build(),
     }
     .map(|()| ExitCode::SUCCESS)
 }

@@ -1,4 +1,5 @@
-//! Long runs: fuzz targets, each for a while. Too long for every change; a finding is a file to keep as a seed.
+//! Long runs, too long for every change: fuzz targets, each for a while (a finding is a file to keep as a seed), and
+//! reloads of plugins by the hundred.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::cli::Soak;
-use crate::process::run;
+use crate::process::{build_with_tests, cargo, run};
 use crate::tools;
 use crate::workspace::{root, target};
 
@@ -18,8 +19,26 @@ const TARGETS: [&str; 5] = ["request", "settings", "manifest", "pfx", "answer"];
 /// Longer inputs find nothing that shorter ones do not, and take longer.
 const LONGEST_INPUT: u32 = 4096;
 
-/// Every target for its share of the time, from the seeds and whatever earlier runs found.
+/// One of the two.
 pub(crate) fn perform(options: &Soak) -> Result<()> {
+    match options.reloads {
+        Some(reloads) => reload(reloads),
+        None => fuzz_all(options),
+    }
+}
+
+/// The test that does so fifty times for every change.
+fn reload(reloads: u64) -> Result<()> {
+    build_with_tests()?;
+    let test = "reload::reloads_under_load_lose_no_request_and_keep_no_memory";
+    let mut cargo = cargo(root());
+    cargo.env("SOAK_RELOADS", reloads.to_string());
+    cargo.args(["test", "--locked", "--workspace", "--test", "plugins", "--"]);
+    run(cargo.args([test, "--exact", "--nocapture"]))
+}
+
+/// Every target for its share of the time, from the seeds and whatever earlier runs found.
+fn fuzz_all(options: &Soak) -> Result<()> {
     let program = tools::program("cargo-fuzz", VERSION)?;
     let seconds = (options.minutes * 60).div_ceil(TARGETS.len() as u64);
     for name in TARGETS {

@@ -34,11 +34,8 @@
 {{- with .Values.mic.clientQps }}
 - --clientQps={{ . }}
 {{- end }}
-{{- with .Values.mic.updateUserMSIMaxRetry }}
-- --update-user-msi-max-retry={{ . }}
-{{- end }}
-{{- with .Values.mic.updateUserMSIRetryInterval }}
-- --update-user-msi-retry-interval={{ . }}
+{{- if .Values.trustedCA.configMap }}
+- --ca-file=/etc/podgate/ca/{{ .Values.trustedCA.key }}
 {{- end }}
 {{- with .Values.customUserAgent }}
 - --custom-user-agent={{ . }}

@@ -128,6 +128,7 @@ schema, which cannot say what to write instead. */}}
 {{- if .Values.nmi.ipTableUpdateTimeIntervalInSeconds }}{{ $notes = append $notes "nmi.ipTableUpdateTimeIntervalInSeconds: rules are restored as soon as something changes them." }}{{ end -}}
 {{- if .Values.nmi.micNamespace }}{{ $notes = append $notes "nmi.micNamespace: no namespace's pods are let through by their name; an AzurePodIdentityException does that." }}{{ end -}}
 {{- if include "podgate.is" .Values.nmi.enableConntrackDeletion }}{{ $notes = append $notes "nmi.enableConntrackDeletion: old connections are always cut." }}{{ end -}}
+{{- if or .Values.mic.updateUserMSIMaxRetry .Values.mic.updateUserMSIRetryInterval }}{{ $notes = append $notes "mic.updateUserMSIMaxRetry and updateUserMSIRetryInterval: an identity that Azure refuses is left out, and tried again later and later." }}{{ end -}}
 {{- if include "podgate.is" .Values.rbac.pspEnabled }}{{ $notes = append $notes "rbac.pspEnabled: Kubernetes has no PodSecurityPolicy any more; label the namespace (namespace.podSecurity)." }}{{ end -}}
 {{- if hasKey .Values "installCRDs" }}{{ $notes = append $notes "installCRDs: Helm installs the definitions unless told --skip-crds." }}{{ end -}}
 {{- join "\n" $notes -}}

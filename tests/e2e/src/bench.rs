@@ -1,6 +1,7 @@
 //! Measurements.
 
 pub mod bare;
+pub mod controller;
 pub mod load;
 pub mod proc;
 pub mod report;

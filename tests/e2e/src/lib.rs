@@ -6,6 +6,7 @@
 
 pub mod bench;
 pub mod demo;
+pub mod load;
 pub mod node;
 pub mod process;
 pub mod sdk;

@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::demo;
+use crate::load::Inside;
 
 mod objects;
 mod process;
@@ -215,9 +216,10 @@ impl RunningPod {
             client.get(path, &headers).await
         })??)
     }
+}
 
-    /// Runs something inside the pod's network.
-    pub fn within<T: Send>(&self, work: impl Future<Output = T> + Send) -> Result<T> {
+impl Inside for RunningPod {
+    fn within<T: Send>(&self, work: impl Future<Output = T> + Send) -> Result<T> {
         let run = || -> Result<T> {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()

@@ -1,8 +1,8 @@
-//! The dashboard asks for nothing that the gateway does not count.
+//! The dashboard asks for nothing that is not counted.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
@@ -16,12 +16,14 @@ const ENDINGS: [&str; 4] = ["_total", "_bucket", "_sum", "_count"];
 ///
 /// # Errors
 /// One is not, or there is none at all.
-pub(super) fn check(chart: &Path, sources: &Path) -> Result<()> {
+pub(super) fn check(chart: &Path, sources: &[PathBuf]) -> Result<()> {
     let text = fs::read_to_string(chart.join(DASHBOARD))
         .with_context(|| format!("reading {DASHBOARD}"))?;
     serde_json::from_str::<serde_json::Value>(&text).context(DASHBOARD)?;
     let mut code = String::new();
-    read(sources, &mut code)?;
+    for folder in sources {
+        read(folder, &mut code)?;
+    }
     let series = series(&text);
     ensure!(
         !series.is_empty(),
@@ -36,7 +38,7 @@ pub(super) fn check(chart: &Path, sources: &Path) -> Result<()> {
             [name, bare]
                 .iter()
                 .any(|name| code.contains(&format!("\"{name}\""))),
-            "{DASHBOARD} asks for a series {name}, which the gateway does not register"
+            "{DASHBOARD} asks for a series {name}, which no program registers"
         );
     }
     Ok(())

@@ -67,6 +67,11 @@ fn build(into: &Path) -> Command {
 }
 
 impl Helm {
+    /// Where it is; a bare name is looked up as a shell does it.
+    pub(crate) fn program(&self) -> &Path {
+        &self.0
+    }
+
     /// The chart has no mistake that helm itself can see.
     pub(crate) fn lint(&self, chart: &Path) -> Result<()> {
         run(self

@@ -116,6 +116,20 @@ impl Image {
         })
     }
 
+    /// Writes the archive alone: whoever imports it needs no packed layers.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(crate) fn write_archive(&self, path: &Path, reference: &str) -> Result<()> {
+        let archives = self
+            .layers
+            .iter()
+            .map(|layer| layer.tree.archive())
+            .collect::<Result<Vec<_>>>()?;
+        let config = self.config(&archives).to_string().into_bytes();
+        put(path, &archive(&config, &archives, reference)?)
+    }
+
     fn config(&self, archives: &[Vec<u8>]) -> Json {
         let history: Vec<Json> = self
             .layers

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use clap::error::ErrorKind;
 
+use crate::book;
 use crate::cli::Cli;
 use crate::workspace::root;
 
@@ -22,8 +23,9 @@ const DOOR: &str = "cargo xtask ";
 
 /// Every `cargo xtask` command in the documents exists, options included.
 pub(super) fn check_documents() -> Result<()> {
-    for document in DOCUMENTS {
-        let text = fs::read_to_string(root().join(document))
+    let documents = DOCUMENTS.map(str::to_owned).into_iter();
+    for document in documents.chain(book::chapters()?) {
+        let text = fs::read_to_string(root().join(&document))
             .with_context(|| format!("reading {document}"))?;
         let commands = commands(&text);
         ensure!(
@@ -33,7 +35,9 @@ pub(super) fn check_documents() -> Result<()> {
         for command in &commands {
             accept(command).with_context(|| format!("{document}: `{DOOR}{command}`"))?;
         }
-        println!("{document}: {} commands", commands.len());
+        if !commands.is_empty() {
+            println!("{document}: {} commands", commands.len());
+        }
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use super::{Skip, deny, packages, readme};
 use crate::process::{build_with_tests, cargo, output, probe, run};
 use crate::workspace::{GUESTS, NATIVE, PLUGINS, WORKSPACES, root};
-use crate::{chart, clients, cluster, crds, demo, netns, plugins};
+use crate::{book, chart, clients, cluster, cluster_suite, crds, demo, netns, plugins, wit};
 
 /// One step: its name is what `--only` takes.
 pub(super) struct Step {
@@ -31,7 +31,7 @@ impl Step {
     }
 }
 
-pub(super) const STEPS: [Step; 22] = [
+pub(super) const STEPS: [Step; 28] = [
     Step::new("fmt", "formatting of the three workspaces", fmt),
     Step::new(
         "readme",
@@ -70,9 +70,24 @@ pub(super) const STEPS: [Step; 22] = [
         ran(crds::prove())
     }),
     Step::new(
+        "wit",
+        "the interfaces break nothing that was built for released ones",
+        || ran(wit::prove()),
+    ),
+    Step::new(
+        "author",
+        "a plugin from an empty folder to a denied request, by each route",
+        || ran(wit::prove_author()),
+    ),
+    Step::new(
         "chart",
         "what the helm chart becomes, and what it refuses",
         chart::prove,
+    ),
+    Step::new(
+        "book",
+        "the operators' book builds, its links lead somewhere, helm takes its commands",
+        book::prove,
     ),
     Step::new(
         "clients-python",
@@ -99,6 +114,16 @@ pub(super) const STEPS: [Step; 22] = [
         cluster_source,
     ),
     Step::new(
+        "controller",
+        "the controller and its election around a real API server",
+        controller,
+    ),
+    Step::new(
+        "cli-explain",
+        "`podgate explain` around a real API server and on a real node",
+        cli_explain,
+    ),
+    Step::new(
         "chart-server",
         "the helm chart in a real API server",
         chart_server,
@@ -112,6 +137,11 @@ pub(super) const STEPS: [Step; 22] = [
         "netns",
         "the gateway on a node of network namespaces",
         netns::prove,
+    ),
+    Step::new(
+        "cluster-suite",
+        "podgate on real nodes: installed by helm, asked, upgraded, taken away",
+        cluster_suite::prove,
     ),
     Step::new("demo", "the tour of the README", || ran(demo::prove())),
 ];
@@ -192,41 +222,46 @@ fn control_plane() -> Result<Option<Skip>> {
     ])))
 }
 
-/// Each test has an API server of its own, a third of a gigabyte.
 fn cluster_source() -> Result<Option<Skip>> {
-    if let Some(missing) = cluster::build()? {
+    with_api_server(&["cluster_source"])
+}
+
+/// The tests run the controller as a process, which `cargo test --test` alone does not build.
+fn controller() -> Result<Option<Skip>> {
+    build_with_tests()?;
+    let skipped = with_api_server(&["controller", "controller_lease"])?;
+    match skipped {
+        None => ran(demo::prove_cluster()),
+        skipped => Ok(skipped),
+    }
+}
+
+/// The tests run the command line and the gateway as processes.
+fn cli_explain() -> Result<Option<Skip>> {
+    if let Some(missing) = cluster::build_nodes()? {
         return Ok(Some(missing));
     }
-    ran(run(cargo(root()).args([
-        "test",
-        "--locked",
-        "--workspace",
-        "--test",
-        "cluster_source",
-        "--",
-        "--ignored",
-        "--test-threads=2",
-    ])))
+    build_with_tests()?;
+    with_api_server(&["cli_explain"])
 }
 
 /// Each test has an API server of its own, a third of a gigabyte.
-fn chart_server() -> Result<Option<Skip>> {
+fn with_api_server(tests: &[&str]) -> Result<Option<Skip>> {
     if let Some(missing) = cluster::build()? {
         return Ok(Some(missing));
     }
-    if let Some(missing) = chart::lacks_helm()? {
-        return Ok(Some(missing));
+    let tests = tests.iter().flat_map(|test| ["--test", test]);
+    ran(run(cargo(root())
+        .args(["test", "--locked", "--workspace"])
+        .args(tests)
+        .args(["--", "--ignored", "--test-threads=2"])))
+}
+
+fn chart_server() -> Result<Option<Skip>> {
+    match chart::lacks_helm()? {
+        Some(missing) => Ok(Some(missing)),
+        None => with_api_server(&["chart"]),
     }
-    ran(run(cargo(root()).args([
-        "test",
-        "--locked",
-        "--workspace",
-        "--test",
-        "chart",
-        "--",
-        "--ignored",
-        "--test-threads=2",
-    ])))
 }
 
 /// The tests run the crate's example as a process, which `cargo test --test` alone does not build.

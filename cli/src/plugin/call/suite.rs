@@ -139,10 +139,8 @@ impl Case {
                 bail!("{member} is for {of} plugins, and the component is a {world} plugin");
             }
         }
-        let exchanges = self.http.iter().flatten();
-        exchanges
-            .map(Exchange::check)
-            .collect::<anyhow::Result<()>>()?;
+        let mut exchanges = self.http.iter().flatten();
+        exchanges.try_for_each(Exchange::check)?;
         self.expect.check(world)
     }
 }

@@ -122,7 +122,9 @@ fn imports(anatomy: &Anatomy, world: World) -> Vec<Import> {
             grant,
         }
     };
-    anatomy.imports.iter().map(import).collect()
+    let mut imports: Vec<Import> = anatomy.imports.iter().map(import).collect();
+    imports.sort_by(|a, b| a.name.cmp(&b.name));
+    imports
 }
 
 fn words(provided: Provided) -> (&'static str, Option<&'static str>) {

@@ -17,10 +17,12 @@ pub(super) fn text(report: &Report) -> String {
         ),
         row("World", &world(report)),
     ];
-    lines.extend(imports(&report.imports));
-    lines.extend(asked(report));
-    lines.extend(cost(report));
-    lines.extend(settings(&report.settings));
+    if report.world.is_some() {
+        lines.extend(imports(&report.imports));
+        lines.extend(asked(report));
+        lines.extend(cost(report));
+        lines.extend(settings(&report.settings));
+    }
     lines.extend(result(report));
     lines.join("\n") + "\n"
 }
@@ -92,6 +94,9 @@ fn provided(import: &Import) -> &'static str {
 }
 
 fn asked(report: &Report) -> Option<String> {
+    if report.refused.is_some() {
+        return None;
+    }
     let words = match report.pure? {
         true => {
             "a pure function: its verdicts are remembered until something they depend on changes"

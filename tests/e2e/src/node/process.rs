@@ -48,7 +48,7 @@ impl NodeStage {
                 format!("--regid={GATEWAY_UID}"),
             ])
             .args(["--bounding-set=-all", "--inh-caps=-all", "--"])
-            .arg(binary()?)
+            .arg(binary("podgate-gateway")?)
             .args(self.gateway_arguments(probe))
             .args(flags);
         self.spawn_logged(&format!("gateway-{probe}"), probe, command)
@@ -114,7 +114,7 @@ impl NodeStage {
         command
             .args(["--pdeathsig", "KILL", "--no-new-privs"])
             .args(["--bounding-set=-all,+net_admin,+net_raw", "--"])
-            .arg(binary()?)
+            .arg(binary("podgate-gateway")?)
             .args(["intercept", action])
             .args([
                 format!("--metadata-ip={METADATA}"),

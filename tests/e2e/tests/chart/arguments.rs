@@ -1,40 +1,37 @@
-//! The gateway takes the arguments that the chart gives it, in every mode.
+//! The programs take the arguments that the chart gives them, in every mode.
 
+use std::ffi::OsString;
 use std::fs;
 
 use clap::Parser;
+use podgate_controller::settings::Settings;
 use podgate_gateway::config::Config;
 use serde_json::Value;
 
 use crate::helm::{modes, repository};
 
-/// Of the gateway's container, as the kubelet would pass them.
-fn arguments(golden: &str) -> Vec<String> {
-    let documents = golden
-        .split("\n---")
-        .filter(|text| text.contains("\nkind: DaemonSet\n"));
-    let set: Value = documents
-        .map(|text| serde_saphyr::from_str(text).unwrap())
-        .next()
-        .unwrap();
-    let containers = set["spec"]["template"]["spec"]["containers"]
-        .as_array()
-        .unwrap();
-    let gateway = containers
-        .iter()
-        .find(|container| container["name"] == "gateway")
-        .unwrap();
-    let words = gateway["args"].as_array().unwrap().iter();
-    words
-        .map(|word| word.as_str().unwrap().replace("$(NODE_NAME)", "node-1"))
-        .collect()
+/// Of a container, as the kubelet would pass them; none where the mode does not have it.
+fn arguments(golden: &str, container: &str) -> Option<Vec<String>> {
+    let documents = golden.split("\n---").filter(|text| {
+        text.contains("\nkind: DaemonSet\n") || text.contains("\nkind: Deployment\n")
+    });
+    let containers = documents.flat_map(|text| {
+        let set: Value = serde_saphyr::from_str(text).unwrap();
+        let containers = set["spec"]["template"]["spec"]["containers"].as_array();
+        containers.cloned().unwrap()
+    });
+    let mut named = containers.filter(|one| one["name"] == container);
+    let container = named.next()?;
+    let words = container["args"].as_array().unwrap().iter();
+    let word = |word: &Value| word.as_str().unwrap().replace("$(NODE_NAME)", "node-1");
+    Some(words.map(word).collect())
 }
 
 fn config(mode: &str) -> Config {
     let golden = fs::read_to_string(repository("tests/chart/golden").join(mode)).unwrap();
     let words = ["podgate-gateway".to_owned()]
         .into_iter()
-        .chain(arguments(&golden));
+        .chain(arguments(&golden, "gateway").unwrap());
     Config::try_parse_from(words).unwrap_or_else(|error| panic!("{mode}: {error}"))
 }
 
@@ -56,6 +53,24 @@ fn the_gateway_takes_what_the_chart_gives_it_and_none_of_it_is_without_effect() 
             "/var/cache/podgate"
         );
     }
+}
+
+#[test]
+fn the_controller_takes_what_the_chart_gives_it_and_none_of_it_is_without_effect() {
+    let mut standard = 0;
+    for mode in modes() {
+        let name = mode.file_name().unwrap();
+        let golden = fs::read_to_string(repository("tests/chart/golden").join(name)).unwrap();
+        let Some(words) = arguments(&golden, "controller") else {
+            continue;
+        };
+        let words = ["podgate-controller".to_owned()].into_iter().chain(words);
+        let settings = Settings::read(words.map(OsString::from))
+            .unwrap_or_else(|error| panic!("{}: {error}", mode.display()));
+        assert_eq!(settings.retired.given(), [], "{}", mode.display());
+        standard += 1;
+    }
+    assert!(standard > 3);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod arguments;
+mod examples;
 mod flux;
 mod guard;
 mod helm;

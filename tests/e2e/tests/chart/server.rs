@@ -313,6 +313,7 @@ async fn the_notes_name_the_old_charts_values_that_do_nothing() {
         "! nmi.ipTableUpdateTimeIntervalInSeconds",
         "! nmi.micNamespace",
         "! nmi.enableConntrackDeletion",
+        "! mic.updateUserMSIMaxRetry",
         "! rbac.pspEnabled",
         "! installCRDs",
         "nothing of that was found.",

@@ -10,11 +10,7 @@ use crate::root;
 
 #[test]
 fn every_flag_of_the_gateway_is_listed_as_the_program_has_it() {
-    listed(
-        "docs/flags.md",
-        "gateway/src/config.rs",
-        Config::command(),
-    );
+    listed("docs/flags.md", "gateway/src/config.rs", Config::command());
 }
 
 #[test]

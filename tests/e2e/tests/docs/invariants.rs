@@ -22,7 +22,9 @@ pub(crate) fn is_proved(sources: &str, name: &str) -> bool {
 
 /// All Rust sources of the parts that have tests, in one text.
 pub(crate) fn sources(root: &Path) -> String {
-    let mut folders: Vec<PathBuf> = ["gateway", "controller", "azure", "watch", "tests"].map(|part| root.join(part)).into();
+    let mut folders: Vec<PathBuf> = ["gateway", "controller", "azure", "watch", "tests"]
+        .map(|part| root.join(part))
+        .into();
     let mut text = String::new();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {

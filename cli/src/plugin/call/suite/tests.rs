@@ -99,3 +99,61 @@ fn an_exchange_has_one_end() {
         );
     }
 }
+
+/// The members that a reader names when it meets one it does not know.
+fn members(world: World, text: &str) -> Vec<String> {
+    let problem = problem(world, text);
+    let expected = problem.split_once("expected ");
+    let names = expected.unwrap_or_else(|| panic!("{problem}")).1;
+    let names = names.lines().next().unwrap();
+    let names = names.trim_start_matches("one of ").split([',', ' ']);
+    let names = names.map(|name| name.trim_matches('`').to_owned());
+    names
+        .filter(|name| !name.is_empty() && name != "or")
+        .collect()
+}
+
+#[test]
+fn the_guide_has_every_member() {
+    let guide = include_str!("../../../../../docs/plugin-guide.md");
+    let case = |rest: &str| format!("cases:\n  - name: a\n    {rest}\n");
+    let expect = |rest: &str| case(&format!("expect: {{ {rest} }}"));
+    let policy = [
+        "zzz: 1\ncases: []\n".to_owned(),
+        "grants: { zzz: 1 }\ncases: []\n".to_owned(),
+        "limits: { zzz: 1 }\ncases: []\n".to_owned(),
+        case("zzz: 1"),
+        case("pod: { zzz: 1 }"),
+        case("request: { zzz: 1 }"),
+        case("exceptions: [{ zzz: 1 }]"),
+        case("identity: { zzz: 1 }"),
+        case("http: [{ zzz: 1 }]"),
+        case("http: [{ request: { zzz: 1 } }]"),
+        case("http: [{ answer: { zzz: 1 } }]"),
+        case("http: [{ fails: zzz }]"),
+        case("subject: { zzz: 1 }"),
+        case("subject: { identityType: zzz }"),
+        case("times: { zzz: 1 }"),
+        expect("zzz: 1"),
+        expect("verdict: zzz"),
+        expect("token: { zzz: 1 }"),
+        expect("refused: { zzz: 1 }"),
+        expect("unavailable: { zzz: 1 }"),
+        expect("plan: { zzz: 1 }"),
+        expect("problems: [{ zzz: 1 }]"),
+        expect("signatures: [{ zzz: 1 }]"),
+        expect("signatures: [{ jwt: { zzz: 1 } }]"),
+        expect("log: [{ zzz: 1 }]"),
+        expect("verdict: { deny: { zzz: 1 } }"),
+    ];
+    let words: BTreeSet<&str> = guide
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
+        .collect();
+    for text in policy {
+        let members = members(World::Policy, &text);
+        assert!(!members.is_empty(), "{text}");
+        for member in members {
+            assert!(words.contains(member.as_str()), "{member}: {text}");
+        }
+    }
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use podgate_e2e::demo::{ARCHIVE, WEB, WORKER};
+use podgate_e2e::load::Inside;
 use podgate_e2e::node::{LISTENER, Outcome, PodObject, RunningPod};
 use podgate_testkit::netns::{METADATA, NETWORK, NODE};
 

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use podgate_e2e::demo::WEB;
+use podgate_e2e::load::under_load;
 use podgate_e2e::node::{LISTENER, Outcome};
 
 use crate::Promise;
-use crate::load::under_load;
 use crate::scene::Scene;
 use crate::tokens::{gets, resource};
 
@@ -50,7 +50,7 @@ fn table_deleted(scene: &mut Scene) -> Result<Outcome> {
 fn broken_by(scene: &mut Scene, command: &str, times: usize) -> Result<Outcome> {
     let pod = scene.bound_pod("flushed", "web")?;
     let stage = &scene.stage;
-    let (longest, seen) = under_load(&pod, 4, || {
+    let (longest, seen) = under_load(&[&pod], 4, || {
         let mut longest = Duration::ZERO;
         for _ in 0..times {
             stage.node.namespace.run(command)?;

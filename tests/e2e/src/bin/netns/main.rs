@@ -14,7 +14,6 @@ mod api_server;
 mod attacks;
 mod clients;
 mod closed;
-mod load;
 mod rolling;
 mod scene;
 mod tokens;

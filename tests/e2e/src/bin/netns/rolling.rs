@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use podgate_e2e::load::under_load;
 use podgate_e2e::node::Outcome;
 
 use crate::Promise;
-use crate::load::under_load;
 use crate::scene::{PROBE, Scene};
 
 pub(crate) const PROMISES: [Promise; 3] = [
@@ -23,7 +23,7 @@ fn rolling(scene: &mut Scene) -> Result<Outcome> {
     let pod = scene.bound_pod("roller", "web")?;
     let mut current = scene.gateway.take();
     let stage = &scene.stage;
-    let (last, seen) = under_load(&pod, CLIENTS, || {
+    let (last, seen) = under_load(&[&pod], CLIENTS, || {
         for roll in 0..ROLLS {
             let next = stage.gateway(PROBE + 1 + roll % 2, &[])?;
             if let Some(old) = current.replace(next) {
@@ -49,7 +49,7 @@ fn rolling(scene: &mut Scene) -> Result<Outcome> {
 fn rollback(scene: &mut Scene) -> Result<Outcome> {
     let pod = scene.bound_pod("rollback", "web")?;
     let stage = &scene.stage;
-    let ((), seen) = under_load(&pod, CLIENTS, || {
+    let ((), seen) = under_load(&[&pod], CLIENTS, || {
         for _ in 0..ROLLS {
             let next = stage.gateway(PROBE + 3, &[])?;
             std::thread::sleep(Duration::from_millis(100));
@@ -68,7 +68,7 @@ fn killed(scene: &mut Scene) -> Result<Outcome> {
     let pod = scene.bound_pod("survivor", "web")?;
     let first = scene.gateway.take();
     let stage = &scene.stage;
-    let (last, seen) = under_load(&pod, CLIENTS, || {
+    let (last, seen) = under_load(&[&pod], CLIENTS, || {
         let mut current = first;
         for _ in 0..3 {
             if let Some(gateway) = current.take() {

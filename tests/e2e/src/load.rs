@@ -4,22 +4,30 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use podgate_e2e::node::RunningPod;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use podgate_testkit::netns::METADATA;
 
+use crate::node::Outcome;
+
+/// Something whose network requests can be made from.
+pub trait Inside: Sync {
+    /// Runs something inside its network.
+    fn within<T: Send>(&self, work: impl Future<Output = T> + Send) -> Result<T>;
+}
+
 /// What a load has seen.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub struct Seen {
     /// Answered with a token.
-    pub(crate) granted: u64,
+    pub granted: u64,
     /// Refused connections, resets, answers that are no token; the first few in words.
-    pub(crate) failed: u64,
-    pub(crate) failures: Vec<String>,
+    pub failed: u64,
+    /// Those words.
+    pub failures: Vec<String>,
     /// The longest time from one success to the next of one client.
-    pub(crate) longest_gap: Duration,
+    pub longest_gap: Duration,
 }
 
 /// A pause between requests of one client: the load is constant, not maximal.
@@ -27,25 +35,28 @@ const PACE: Duration = Duration::from_millis(2);
 /// Of a request.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Half of the clients make a connection per request, half keep theirs, until `work` is done.
-pub(crate) fn under_load<T: Send>(
-    pod: &RunningPod,
+/// Half of each one's clients make a connection per request, half keep theirs, until `work` is done.
+pub fn under_load<P: Inside, T: Send>(
+    pods: &[&P],
     clients: usize,
     work: impl FnOnce() -> Result<T> + Send,
 ) -> Result<(T, Seen)> {
     let stop = AtomicBool::new(false);
     let stop = &stop;
     std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..clients)
-            .map(|client| scope.spawn(move || pod.within(ask(client % 2 == 0, stop))))
-            .collect();
+        let mut threads = Vec::new();
+        for pod in pods {
+            for client in 0..clients {
+                threads.push(scope.spawn(move || pod.within(ask(client % 2 == 0, stop))));
+            }
+        }
         // The clients are at work when it begins, and go on a while when it is done.
         std::thread::sleep(Duration::from_millis(300));
         let done = work();
         std::thread::sleep(Duration::from_millis(300));
         stop.store(true, Ordering::Relaxed);
         let mut seen = Seen::default();
-        for client in clients {
+        for client in threads {
             seen.join(
                 client
                     .join()
@@ -135,7 +146,7 @@ impl Seen {
     }
 
     /// What the report keeps.
-    pub(crate) fn figures(&self) -> podgate_e2e::node::Outcome {
+    pub fn figures(&self) -> Outcome {
         [
             ("requests", (self.granted + self.failed) as f64),
             ("failed", self.failed as f64),

@@ -1,0 +1,117 @@
+//! federation: a credential plugin for workload identity federation with an issuer of one's own.
+//!
+//! ```text
+//! key of the identity's Secret ─sign─▶ assertion {iss, sub, aud} ─POST─▶ Entra ─asks─▶ issuer's JWKS
+//!                                                                  └▶ token of the application or managed identity
+//! ```
+//! An application, or a user-assigned managed identity, that trusts this issuer (a federated identity credential) has no
+//! secret in Entra to leak or to expire: rolling the key is publishing another one.
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
+
+use std::cell::RefCell;
+
+use bindings::exports::podgate::credential::acquire as wit;
+use bindings::podgate::types::http::{self, Header, Method, Request};
+use bindings::podgate::types::keys::{Algorithm, SigningKey};
+use bindings::podgate::types::{clock, model::Problem};
+
+mod answer;
+mod assertion;
+#[path = "../../guest.rs"]
+mod guest;
+mod settings;
+
+use assertion::Claims;
+use settings::Settings;
+
+#[allow(missing_docs, reason = "generated; the WIT has the documentation")]
+mod bindings {
+    wit_bindgen::generate!({
+        world: "podgate:credential/credential",
+        path: ["../../../wit/types", "../../../wit/credential"],
+        generate_all,
+    });
+    #[cfg(target_family = "wasm")]
+    export!(Plugin with_types_in self);
+    #[cfg(target_family = "wasm")]
+    use super::Plugin;
+}
+
+thread_local! {
+    static SETTINGS: RefCell<Option<Settings>> = const { RefCell::new(None) };
+}
+
+struct Plugin;
+
+impl wit::Guest for Plugin {
+    fn configure(text: String) -> Result<(), Vec<Problem>> {
+        let settings: Settings = guest::settings(&text)?;
+        settings.check().map_err(|(setting, message)| {
+            let (setting, message) = (setting.to_owned(), message.to_owned());
+            vec![Problem { setting, message }]
+        })?;
+        SETTINGS.set(Some(settings));
+        Ok(())
+    }
+
+    fn acquire(question: wit::Question, key: &SigningKey) -> Result<wit::Token, wit::Failure> {
+        SETTINGS.with_borrow(|settings| match settings {
+            Some(settings) => acquire(settings, &question, key),
+            None => Err(answer::unavailable("it was not configured".to_owned())),
+        })
+    }
+}
+
+fn acquire(
+    settings: &Settings,
+    question: &wit::Question,
+    key: &SigningKey,
+) -> Result<wit::Token, wit::Failure> {
+    let now = clock::now();
+    let assertion = signed(settings, question, key, now)?;
+    let response = http::send(&request(question, &assertion)).map_err(|error| {
+        answer::unavailable(format!("asking {}: {error:?}", question.identity.authority))
+    })?;
+    answer::token(&response, clock::now())
+}
+
+/// Entra takes RS256 alone from foreign issuers.
+fn signed(
+    settings: &Settings,
+    question: &wit::Question,
+    key: &SigningKey,
+    now: u64,
+) -> Result<String, wit::Failure> {
+    let claims = Claims {
+        issuer: &settings.issuer,
+        subject: &settings.subject(&question.identity.client_id),
+        audience: &settings.audience,
+        id: &question.request_id,
+        now,
+    };
+    let input = assertion::signing_input(&key.thumbprint_sha256(), &claims);
+    let signature = key
+        .sign(Algorithm::Rs256, input.as_bytes())
+        .map_err(|error| answer::unavailable(format!("signing: {error:?}")))?;
+    Ok(assertion::complete(&input, &signature))
+}
+
+fn request(question: &wit::Question, assertion: &str) -> Request {
+    let identity = &question.identity;
+    let header = |name: &str, value: &str| Header {
+        name: name.to_owned(),
+        value: value.to_owned(),
+    };
+    Request {
+        method: Method::Post,
+        url: format!(
+            "{}{}/oauth2/v2.0/token",
+            identity.authority, identity.tenant_id
+        ),
+        headers: vec![
+            header("content-type", "application/x-www-form-urlencoded"),
+            header("client-request-id", &question.request_id),
+        ],
+        body: assertion::form(&identity.client_id, &question.resource, assertion).into_bytes(),
+    }
+}

@@ -1,0 +1,92 @@
+//! What is left on the nodes when podgate goes.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Result, ensure};
+use podgate_e2e::node::Outcome;
+
+use crate::Promise;
+use crate::helm::RELEASE;
+use crate::scene::Scene;
+
+pub(crate) const PROMISES: [Promise; 1] =
+    [("an uninstall leaves nothing on any node", leaves_nothing)];
+
+/// The kinds of which objects could be left, and of which the chart keeps those that nodes need to see its end.
+const KINDS: &str = "daemonsets,deployments,pods,configmaps,secrets,serviceaccounts,roles,rolebindings,poddisruptionbudgets,leases";
+
+fn leaves_nothing(scene: &mut Scene) -> Result<Outcome> {
+    scene.installed()?;
+    scene.helm.uninstall()?;
+    let took = gone(scene)?;
+    for node in scene.get("nodes")?["items"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
+        let taints = &node["spec"]["taints"];
+        ensure!(taints.is_null(), "{taints} on {}", node["metadata"]["name"]);
+    }
+    let expected: BTreeSet<String> = [
+        "role.rbac.authorization.k8s.io/podgate-gateway",
+        "rolebinding.rbac.authorization.k8s.io/podgate-gateway",
+        "serviceaccount/podgate-gateway",
+    ]
+    .map(str::to_owned)
+    .into();
+    // The last pods are still ending.
+    scene.until("only what has to see the end is left", || {
+        let kept = left(scene)?;
+        ensure!(kept == expected, "{kept:?} are left");
+        Ok(true)
+    })?;
+    // The word of the notes on how the rest goes.
+    scene.kubectl(&format!(
+        "--namespace {RELEASE} delete serviceaccount,role,rolebinding {RELEASE}-gateway"
+    ))?;
+    // People's own objects stay, and nothing keeps them from being deleted.
+    scene.kubectl(
+        "delete azureidentities,azureidentitybindings --all --namespace shop --timeout 10s",
+    )?;
+    Ok([("rules gone after ms", took)].into())
+}
+
+/// Waits until no node has anything of podgate's in its network; in milliseconds.
+pub(crate) fn gone(scene: &Scene) -> Result<f64> {
+    let took = scene.until("the nodes are clean", || {
+        for node in &scene.nodes {
+            let traces = traces(scene, node)?;
+            ensure!(traces.is_empty(), "{node}: {traces}");
+        }
+        Ok(true)
+    })?;
+    Ok(took.as_secs_f64() * 1e3)
+}
+
+/// Lines of a node's network that are podgate's.
+fn traces(scene: &Scene, node: &str) -> Result<String> {
+    let looks = [
+        ("nft list tables", "podgate"),
+        ("ip rule", "169.254.169.254"),
+        ("ip address show dev lo", "169.254.170.24"),
+        ("iptables-legacy-save", "PODGATE"),
+    ];
+    let mut traces = Vec::new();
+    for (look, word) in looks {
+        let text = scene.on(node, look)?;
+        traces.extend(
+            text.lines()
+                .filter(|line| line.contains(word))
+                .map(str::to_owned),
+        );
+    }
+    Ok(traces.join("\n"))
+}
+
+/// Objects of the release, as KIND/NAME.
+fn left(scene: &Scene) -> Result<BTreeSet<String>> {
+    let named = scene.kubectl(&format!(
+        "get {KINDS} --namespace {RELEASE} --selector app.kubernetes.io/instance={RELEASE} -o name"
+    ))?;
+    Ok(named.lines().map(str::to_owned).collect())
+}
