@@ -4,10 +4,11 @@
 //! of such a page are relative to where it stands in the repository; those that lead to no chapter become links to the
 //! repository, so that no page has to know of the book.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::process::run;
 use crate::test::Skip;
@@ -45,6 +46,7 @@ pub(crate) fn prove() -> Result<Option<Skip>> {
 }
 
 fn render() -> Result<PathBuf> {
+    includes()?;
     let program = tools::program_with("mdbook", VERSION, &FEATURES)?;
     let pages = installed("book");
     let mut mdbook = Command::new(program);
@@ -53,6 +55,22 @@ fn render() -> Result<PathBuf> {
     let checked = links::check(&pages, root(), SOURCES)?;
     println!("{checked} links lead somewhere");
     Ok(pages)
+}
+
+/// mdBook itself goes on without a page that it cannot include.
+fn includes() -> Result<()> {
+    for chapter in chapters()? {
+        let text = fs::read_to_string(root().join(&chapter)).with_context(|| chapter.clone())?;
+        let folder = Path::new(&chapter).parent().unwrap_or(Path::new(""));
+        for included in text.split("{{#include ").skip(1) {
+            let file = included.split("}}").next().unwrap_or_default();
+            ensure!(
+                root().join(folder).join(file).is_file(),
+                "{chapter} includes {file}, which is not there"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// The chapters' files, from the root of the repository.
@@ -73,9 +91,7 @@ pub(crate) fn chapters() -> Result<Vec<String>> {
 /// All files below `folder` whose names end in `.extension`.
 fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    let entries =
-        std::fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))?;
-    for entry in entries {
+    for entry in fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))? {
         let path = entry?.path();
         if path.is_dir() {
             found.extend(files(&path, extension)?);

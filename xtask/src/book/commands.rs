@@ -15,7 +15,8 @@ use crate::workspace::{installed, root};
 /// The book's name of the chart.
 const CHART: &str = "charts/podgate";
 /// Files that a reader makes, and what stands for them here.
-const STAND_INS: [(&str, &str); 2] = [
+const STAND_INS: [(&str, &str); 3] = [
+    ("old-defaults.yaml", "tests/chart/values/old-chart.yaml"),
     ("old-values.yaml", "tests/chart/values/old-chart.yaml"),
     (
         "identities.yaml",
@@ -26,8 +27,8 @@ const STAND_INS: [(&str, &str); 2] = [
 const WITHOUT_EFFECT: [&str; 3] = ["--reuse-values", "--take-ownership", "--create-namespace"];
 /// Folders of the repository whose files commands name.
 const FOLDERS: [&str; 2] = ["examples/", "charts/"];
-/// The first line of values in the book.
-const VALUES: &str = "# values.yaml\n";
+/// The first lines of values in the book.
+const VALUES: [&str; 2] = ["# values.yaml\n", "# old-defaults.yaml\n"];
 
 /// Of every chapter.
 ///
@@ -50,7 +51,8 @@ pub(super) fn check(sources: &Path) -> Result<Option<Skip>> {
             render(&helm, &arguments).with_context(|| format!("{}: `{command}`", told()))?;
             rendered += 1;
         }
-        for values in fences(&text, "yaml").filter(|fence| fence.starts_with(VALUES)) {
+        let are_values = |fence: &&str| VALUES.iter().any(|first| fence.starts_with(first));
+        for values in fences(&text, "yaml").filter(are_values) {
             render_values(&helm, values).with_context(|| format!("{}:\n{values}", told()))?;
             rendered += 1;
         }

@@ -121,11 +121,7 @@ impl Book<'_> {
     /// The folder, from the root, that the links of a page were written in.
     fn base(&self, page: &Path) -> Result<PathBuf> {
         let page = page.strip_prefix(self.pages).context("a page elsewhere")?;
-        let named = |name: PathBuf| Path::new(self.sources).join(name);
-        let mut source = named(page.with_extension("md"));
-        if page.ends_with("index.html") {
-            source = named(page.with_file_name("README.md"));
-        }
+        let source = Path::new(self.sources).join(page.with_extension("md"));
         // The table of contents is made of no one page.
         let text = fs::read_to_string(self.root.join(&source)).unwrap_or_default();
         let folder = source.parent().unwrap_or(&source).to_owned();
@@ -184,7 +180,7 @@ mod tests {
         }
         let write = |path: &str, text: &str| fs::write(root.join(path), text).unwrap();
         write("docs/adr/1.md", "# Why");
-        write("docs/book/src/README.md", "# Book");
+        write("docs/book/src/index.md", "# Book");
         write(
             "docs/book/src/docs/rbac.md",
             "{{#include ../../../rbac.md}}\n",

@@ -103,13 +103,14 @@ impl Load {
         let took = self.assigned(&scene, &controller).await;
         println!(
             "{} pods, {} identities, {} scale sets, {} nodes: all Assigned after {took:.1?}; {:?}; \
-             RSS {} MiB (at most {} MiB); {:.1?} of processor time",
+             RSS {} MiB, {} of it heap (at most {} MiB); {:.1?} of processor time",
             self.pods,
             self.identities,
             self.scale_sets,
             self.nodes(),
             scene.sim.arm_calls(),
             controller.memory("VmRSS") / 1024,
+            controller.memory("RssAnon") / 1024,
             controller.memory("VmHWM") / 1024,
             controller.cpu(),
         );

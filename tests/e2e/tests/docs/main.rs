@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 mod attacks;
+mod book;
 mod flags;
 mod invariants;
 mod links;

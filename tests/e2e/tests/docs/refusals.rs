@@ -13,7 +13,7 @@ use crate::{rows, section, word, words};
 const REFUSALS: &str = include_str!("../../../../docs/refusals.md");
 
 /// The words that a source's `fn category` answers with.
-fn categories(source: &str) -> BTreeSet<&str> {
+pub(crate) fn categories(source: &str) -> BTreeSet<&str> {
     let function = source.split_once("pub fn category(&self)").unwrap().1;
     let body = function.split_once("\n    }\n").unwrap().0;
     body.split('"').skip(1).step_by(2).collect()
