@@ -56,10 +56,10 @@ const SPEAKERS: [&str; 42] = [
     "watch/src/client.rs",
 ];
 
-/// Of these files, what no operator can meet: labels, names of things, news.
+/// Of these files, what is no error.
 const NO_ERRORS: [&str; 2] = [
     "no file of kubelet flags to look for kubenet in",
-    "lines were left out",
+    "ClientCertificate(… certificates, key [redacted])",
 ];
 
 fn chapters() -> PathBuf {
