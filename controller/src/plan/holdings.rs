@@ -327,7 +327,8 @@ impl Holdings {
     pub(super) fn failed(&mut self, error: &ArmError, now: Instant) -> Outcome {
         let asked = match self.asked.take() {
             Some(Ask::Change(change)) => change.add,
-            _ => BTreeSet::new(),
+            // Whoever waits for the look waits for what would have followed it.
+            _ => self.adding.keys().cloned().collect(),
         };
         let refused: Vec<ResourceId> = error
             .identities()

@@ -254,7 +254,14 @@ fn with_api_server(tests: &[&str]) -> Result<Option<Skip>> {
     ran(run(cargo(root())
         .args(["test", "--locked", "--workspace"])
         .args(tests)
-        .args(["--", "--ignored", "--test-threads=2"])))
+        // What is in a module `scale` takes minutes: that is for `cargo xtask bench`.
+        .args([
+            "--",
+            "--ignored",
+            "--test-threads=2",
+            "--skip",
+            "scale::",
+        ])))
 }
 
 fn chart_server() -> Result<Option<Skip>> {
