@@ -3,4 +3,5 @@
 mod cost;
 mod model;
 mod properties;
+mod review;
 mod scenarios;
