@@ -24,6 +24,8 @@ pub struct Index {
     pods_of_selector: Sets<String>,
     pods_of_node: Sets<String>,
     nodes: HashMap<String, Node>,
+    /// Nodes that are gone, as long as a record names them: what their machines hold is still to be let go.
+    gone_nodes: HashMap<String, ComputeId>,
     nodes_of_compute: HashMap<ComputeId, usize>,
     identities: HashMap<ObjectRef, Result<Arc<Identity>, InvalidIdentity>>,
     bindings: HashMap<ObjectRef, Arc<Binding>>,
@@ -103,6 +105,13 @@ impl Index {
         self.nodes.get(name)
     }
 
+    /// The virtual machine or scale set behind a node, or what it was while the node was there.
+    pub fn compute(&self, node: &str) -> Option<&ComputeId> {
+        let there = self.nodes.get(node);
+        let told = there.and_then(|node| node.compute.as_ref().ok());
+        told.or_else(|| self.gone_nodes.get(node))
+    }
+
     /// Whether a node of this virtual machine or scale set is there.
     pub fn has_nodes(&self, compute: &ComputeId) -> bool {
         self.nodes_of_compute.contains_key(compute)
@@ -177,6 +186,7 @@ impl Index {
         self.take_node(&node.name);
         if let Ok(compute) = &node.compute {
             *self.nodes_of_compute.entry(compute.clone()).or_default() += 1;
+            self.gone_nodes.remove(&node.name);
         }
         let dirty = self.of_node(&node.name);
         self.nodes.insert(node.name.clone(), node);
@@ -193,6 +203,11 @@ impl Index {
             if *count == 0 {
                 self.nodes_of_compute.remove(compute);
             }
+        }
+        if let Ok(compute) = gone.compute
+            && self.records_of_node.get(name).next().is_some()
+        {
+            self.gone_nodes.insert(gone.name, compute);
         }
         self.of_node(name)
     }
@@ -271,25 +286,58 @@ impl Index {
     }
 
     fn put_record(&mut self, record: Arc<Record>) -> Dirty {
-        let before = self.records.get(&record.object);
-        if before.is_some_and(|before| **before == *record || before.is_newer_than(&record)) {
+        let before = self.records.get(&record.object).cloned();
+        let same = before
+            .as_ref()
+            .is_some_and(|before| **before == *record || before.is_newer_than(&record));
+        if same {
             return Dirty::default();
         }
-        let dirty = self.take_record(&record.object).and_record(&record.object);
-        self.records_of_node
-            .insert(record.node.clone(), &record.object);
+        let record = self.share(record);
+        let object = record.object.clone();
+        self.records_of_node.insert(record.node.clone(), &object);
         *self.states.of(&record.state) += 1;
-        self.records.insert(record.object.clone(), record);
-        dirty
+        if let Some(before) = before {
+            *self.states.of(&before.state) -= 1;
+            if before.node != record.node {
+                self.forget_record_of(&before.node, &object);
+            }
+        }
+        self.records.insert(object.clone(), record);
+        Dirty::default().and_record(&object)
+    }
+
+    /// Lets a record share the ids of its node's machine and of its identity, where they are the same: there are tens of
+    /// thousands of records of few of them.
+    fn share(&self, record: Arc<Record>) -> Arc<Record> {
+        let mut record = Arc::unwrap_or_clone(record);
+        let compute = self.compute(&record.node);
+        if let Some(compute) = compute.filter(|id| Some(*id) == record.compute.as_ref()) {
+            record.compute = Some(compute.clone());
+        }
+        if let Some(Ok(identity)) = self.identities.get(&record.identity)
+            && identity.edition == record.edition
+        {
+            record.resource.clone_from(&identity.resource);
+            record.client_id.clone_from(&identity.client_id);
+        }
+        Arc::new(record)
     }
 
     fn take_record(&mut self, record: &ObjectRef) -> Dirty {
         let Some(gone) = self.records.remove(record) else {
             return Dirty::default();
         };
-        self.records_of_node.remove(&gone.node, record);
         *self.states.of(&gone.state) -= 1;
+        self.forget_record_of(&gone.node, record);
         Dirty::default().and_record(record)
+    }
+
+    fn forget_record_of(&mut self, node: &str, record: &ObjectRef) {
+        self.records_of_node.remove(node, record);
+        if self.records_of_node.get(node).next().is_none() {
+            self.gone_nodes.remove(node);
+        }
     }
 }
 

@@ -12,21 +12,23 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use podgate_api::{ClientId, ObjectRef};
+use podgate_api::{ClientId, ObjectRef, ResourceId};
 use podgate_azure::arm::{ArmError, Compute, ComputeId};
 
 use crate::index::{Dirty, Index, Key, Object};
 use crate::matching::{Rules, matched};
 use crate::record::{Hold, Record};
 use desired::Desired;
-use holdings::{Holdings, Next};
-use queue::{Queue, Timers, Wake};
+use holdings::{Holdings, Next, Tally};
+use queue::{Lane, Queue, Timers, Wake};
+use waiting::Waiting;
 
 mod decide;
 mod desired;
 mod holdings;
 mod notice;
 mod queue;
+mod waiting;
 mod writes;
 
 pub use holdings::Ask;
@@ -67,8 +69,10 @@ pub struct Backlog {
     pub writes: usize,
     /// Identities that Azure refuses.
     pub quarantined: usize,
-    /// Identities on the machines that no record speaks of.
+    /// Identities on the machines that no record speaks of, without those that are never taken.
     pub foreign: usize,
+    /// Since when the pod waits that has waited longest.
+    pub oldest: Option<Instant>,
 }
 
 /// The plan.
@@ -90,8 +94,10 @@ pub struct Plan {
     writing: HashMap<ObjectRef, Intent>,
     /// Writes that failed: how often in a row, and until when nothing is tried.
     failing: HashMap<ObjectRef, (u32, Instant)>,
-    /// When a record was first found to be unwanted.
+    /// When a record was first found to hold something that is not wanted.
     unwanted: HashMap<ObjectRef, Instant>,
+    waiting: Waiting,
+    tally: Tally,
     /// Records that we deleted and whose end the watch has yet to tell: their uids.
     buried: HashMap<ObjectRef, String>,
     notices: Vec<Notice>,
@@ -114,6 +120,8 @@ impl Plan {
             writing: HashMap::new(),
             failing: HashMap::new(),
             unwanted: HashMap::new(),
+            waiting: Waiting::default(),
+            tally: Tally::default(),
             buried: HashMap::new(),
             notices: Vec::new(),
             leads: false,
@@ -168,8 +176,13 @@ impl Plan {
 
     /// The API server says that an object is gone.
     pub fn remove(&mut self, key: &Key) {
-        if let Key::Record(record) = key {
-            self.buried.remove(record);
+        // What is there by now may be the next one of that name.
+        if let Key::Record(record) = key
+            && let Some(uid) = self.buried.remove(record)
+            && let Some(there) = self.index.record(record)
+            && there.uid != uid
+        {
+            return;
         }
         let dirty = self.index.remove(key);
         self.look_again(dirty);
@@ -181,7 +194,6 @@ impl Plan {
         }
         for record in &dirty.records {
             self.look(record);
-            self.look_at_leaving(record);
         }
     }
 
@@ -199,52 +211,55 @@ impl Plan {
 
     /// A record is to be decided on.
     fn look(&mut self, record: &ObjectRef) {
-        if self.count_need(record) {
-            self.look_at_leaving(record);
-        }
+        self.count_need(record);
         // A standby decides nothing; when it leads, it looks at everything.
         if self.leads {
-            let gives = self.desired.winner(record).is_some();
-            self.queue.push(record.clone(), gives);
+            self.let_others_go(record);
+            self.queue.push(record.clone(), self.lane(record));
         }
     }
 
-    /// Records of the same identity on the same machine may go once another one is there to speak of it.
-    fn look_at_leaving(&mut self, record: &ObjectRef) {
+    fn lane(&self, record: &ObjectRef) -> Lane {
+        let first = |hold: &Hold| {
+            let machine = &self.machines[&hold.compute];
+            let wanted = &machine.wanted[&hold.resource];
+            !machine.is_present(&hold.resource) && wanted.first() == Some(record)
+        };
+        match (self.desired.winner(record), self.needs.get(record)) {
+            (None, _) => Lane::Taking,
+            (_, Some(hold)) if first(hold) => Lane::First,
+            _ => Lane::Giving,
+        }
+    }
+
+    /// Records of the same identity on the same machine may go once this one is there to speak of it.
+    fn let_others_go(&mut self, record: &ObjectRef) {
         let Some(hold) = self.needs.get(record) else {
             return;
         };
-        let machine = self.machines.get(&hold.compute);
-        let leaving = machine.map(|machine| machine.leaving(&hold.resource).cloned().collect());
-        let leaving: Vec<ObjectRef> = leaving.unwrap_or_default();
-        for other in leaving {
-            self.queue.push(other, false);
+        let there = self.index.record(record);
+        if !there.is_some_and(|there| self.speaks(there, hold)) {
+            return;
+        }
+        let machine = self.machines.get_mut(&hold.compute);
+        let leaving = machine.map(|machine| machine.let_go(&hold.resource));
+        for other in leaving.unwrap_or_default() {
+            self.queue.push(other, Lane::Taking);
         }
     }
 
-    /// Keeps the count of who needs what. Whether this record needs something that it did not.
-    fn count_need(&mut self, record: &ObjectRef) -> bool {
+    /// Keeps the count of who needs what.
+    fn count_need(&mut self, record: &ObjectRef) {
         let need = self
             .desired
             .winner(record)
             .and_then(|wanted| wanted.hold.clone());
         if self.needs.get(record) == need.as_ref() {
-            return false;
+            return;
         }
-        if let Some(before) = self.needs.remove(record)
-            && let Some(machine) = self.machines.get_mut(&before.compute)
-            && let Some(records) = machine.wanted.get_mut(&before.resource)
-        {
-            records.remove(record);
-            if records.is_empty() {
-                machine.wanted.remove(&before.resource);
-            }
-            match self.leads || !machine.wanted.is_empty() {
-                true => drop(self.stirred.insert(before.compute)),
-                false => drop(self.machines.remove(&before.compute)),
-            }
+        if let Some(before) = self.needs.remove(record) {
+            self.need_no_longer(record, &before);
         }
-        let gained = need.is_some();
         if let Some(need) = need {
             let machine = self.machines.entry(need.compute.clone()).or_default();
             let records = machine.wanted.entry(need.resource.clone()).or_default();
@@ -254,7 +269,41 @@ impl Plan {
             }
             self.needs.insert(record.clone(), need);
         }
-        gained
+    }
+
+    fn need_no_longer(&mut self, record: &ObjectRef, before: &Hold) {
+        let Some(machine) = self.machines.get_mut(&before.compute) else {
+            return;
+        };
+        if let Some(records) = machine.wanted.get_mut(&before.resource) {
+            records.remove(record);
+            if records.is_empty() {
+                machine.wanted.remove(&before.resource);
+            }
+        }
+        match self.leads || !machine.wanted.is_empty() {
+            true => drop(self.stirred.insert(before.compute.clone())),
+            false => self.forget(&before.compute),
+        }
+    }
+
+    /// Does something with a machine, and counts again what is counted of it.
+    fn with_machine<T>(
+        &mut self,
+        id: &ComputeId,
+        act: impl FnOnce(&mut Holdings, &Settings) -> T,
+    ) -> Option<T> {
+        let machine = self.machines.get_mut(id)?;
+        let before = machine.tally();
+        let outcome = act(machine, &self.settings);
+        self.tally.exchange(before, machine.tally());
+        Some(outcome)
+    }
+
+    fn forget(&mut self, id: &ComputeId) {
+        if let Some(machine) = self.machines.remove(id) {
+            self.tally.exchange(machine.tally(), Tally::default());
+        }
     }
 
     /// What to do now, at most `room` writes of records. Empty until it [leads](Self::lead).
@@ -286,30 +335,31 @@ impl Plan {
     }
 
     fn ask(&mut self, id: ComputeId, now: Instant) -> Option<Effect> {
-        let machine = self.machines.get_mut(&id)?;
-        match machine.next(&self.settings, now) {
-            Next::Ask(ask) => return Some(Effect::Azure(id, ask)),
-            Next::Wait(at) => self.timers.set(at, Wake::Compute(id)),
-            Next::Idle => match machine.forgettable_at(&self.settings, now) {
-                Some(at) if at > now => self.timers.set(at, Wake::Compute(id)),
-                Some(_) => drop(self.machines.remove(&id)),
-                None => {}
-            },
+        let (next, forgettable) = self.with_machine(&id, |machine, settings| {
+            let next = machine.next(settings, now);
+            (next, machine.forgettable_at(settings, now))
+        })?;
+        match (next, forgettable) {
+            (Next::Ask(ask), _) => return Some(Effect::Azure(id, ask)),
+            (Next::Wait(at), _) => self.timers.set(at, Wake::Compute(id)),
+            (Next::Idle, Some(at)) if at > now => self.timers.set(at, Wake::Compute(id)),
+            (Next::Idle, Some(_)) => self.forget(&id),
+            (Next::Idle, None) => {}
         }
         None
     }
 
     /// Azure's answer to an [`Ask`]: what is there now, or why it could not be done.
     pub fn answered(&mut self, id: &ComputeId, answer: Result<Compute, ArmError>, now: Instant) {
-        let Some(machine) = self.machines.get_mut(id) else {
-            return;
-        };
-        let outcome = match &answer {
-            Ok(compute) => machine.answered(compute, now),
-            Err(error) => machine.failed(error, now),
-        };
+        let has_nodes = self.index.has_nodes(id);
+        let outcome = self.with_machine(id, |machine, settings| match &answer {
+            Ok(compute) => machine.answered(compute, settings, now),
+            Err(error) => machine.failed(error, has_nodes, now),
+        });
+        let Some(outcome) = outcome else { return };
         if let Err(error) = &answer {
             self.tell_refused(id, &outcome.refused, error);
+            self.tell_stuck(id, &outcome.stuck, error);
         }
         for record in &outcome.records {
             self.look(record);
@@ -318,12 +368,7 @@ impl Plan {
     }
 
     /// Once for each binding, however many pods wait.
-    fn tell_refused(
-        &mut self,
-        id: &ComputeId,
-        refused: &[podgate_api::ResourceId],
-        error: &ArmError,
-    ) {
+    fn tell_refused(&mut self, id: &ComputeId, refused: &[ResourceId], error: &ArmError) {
         let machine = &self.machines[id];
         let records = refused.iter().flat_map(|resource| machine.coming(resource));
         let wanted = records.filter_map(|record| self.desired.winner(record));
@@ -333,6 +378,23 @@ impl Plan {
             .flat_map(|wanted| Notice::not_assigned(wanted, error))
             .collect();
         self.tell(notices);
+    }
+
+    /// Once for each identity, of the first record that waits for its end.
+    fn tell_stuck(&mut self, id: &ComputeId, stuck: &[ResourceId], error: &ArmError) {
+        let machine = &self.machines[id];
+        let record = |resource| self.index.record(machine.leaving(resource).next()?);
+        let records = stuck.iter().filter_map(record);
+        let notices: Vec<Notice> = records
+            .flat_map(|record| Notice::not_removed(record, self.uid_of_binding(record), id, error))
+            .collect();
+        self.tell(notices);
+    }
+
+    /// Of the binding that a record came by, where it is still there.
+    fn uid_of_binding(&self, record: &Record) -> &str {
+        let binding = self.index.binding(&record.binding);
+        binding.map_or("", |binding| &binding.uid)
     }
 
     fn tell(&mut self, notices: impl IntoIterator<Item = Notice>) {
@@ -358,13 +420,19 @@ impl Plan {
 
     /// How much there is to do.
     pub fn backlog(&self) -> Backlog {
-        let machines = self.machines.values();
         Backlog {
             records: self.queue.len(),
             writes: self.writing.len(),
-            quarantined: machines.clone().map(Holdings::barred).sum(),
-            foreign: machines.map(|machine| machine.foreign).sum(),
+            quarantined: self.tally.quarantined,
+            foreign: self.tally.foreign,
+            oldest: self.waiting.oldest(),
         }
+    }
+
+    /// Identities on the machines that no record speaks of, and that are not among those that are never taken.
+    pub fn foreign(&self) -> impl Iterator<Item = (&ComputeId, &ResourceId)> {
+        let machines = self.machines.iter();
+        machines.flat_map(|(id, machine)| machine.foreign().map(move |foreign| (id, foreign)))
     }
 
     /// Whether an identity may never be taken away.

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use podgate_api::{
     ASSIGNED_FINALIZER, AssignedState, AzureAssignedIdentity, AzureAssignedIdentitySpec,
     AzureAssignedIdentityStatus, ClientId, NODE_LABEL, ObjectRef, ResourceId,
@@ -68,6 +69,17 @@ pub struct Record {
     pub compute: Option<ComputeId>,
     /// What is still to be let go.
     pub releases: Vec<Hold>,
+    /// What other people wrote into its metadata: nothing, nearly always.
+    others: Option<Box<Others>>,
+}
+
+/// Metadata of a record that is not the controller's, and stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Others {
+    /// `metadata.finalizers` without the controller's.
+    pub finalizers: Vec<String>,
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
 }
 
 // === impl Record ===
@@ -79,6 +91,7 @@ impl Record {
         let identity = &spec.azure_identity_ref;
         let annotation = |name: &str| metadata.annotations.as_ref()?.get(name);
         let finalizers = metadata.finalizers.iter().flatten();
+        let others = Others::of(metadata);
         Arc::new(Self {
             object: ObjectRef::of(metadata),
             uid: metadata.uid.clone().unwrap_or_default(),
@@ -97,7 +110,25 @@ impl Record {
             binding: ObjectRef::of(&spec.azure_binding_ref.metadata),
             compute: annotation(COMPUTE_ANNOTATION).and_then(|text| text.parse().ok()),
             releases: annotation(RELEASES_ANNOTATION).map_or_else(Vec::new, |text| parse(text)),
+            others: (others != Others::default()).then(|| Box::new(others)),
         })
+    }
+
+    /// What other people wrote into its metadata.
+    pub fn others(&self) -> &Others {
+        static NOTHING: Others = Others {
+            finalizers: Vec::new(),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+        };
+        self.others.as_deref().unwrap_or(&NOTHING)
+    }
+
+    /// `metadata.finalizers` as they are to be.
+    pub fn finalizers(&self) -> Vec<String> {
+        let mut finalizers = self.others().finalizers.clone();
+        finalizers.push(ASSIGNED_FINALIZER.to_owned());
+        finalizers
     }
 
     /// Whether the record says what is wanted, whatever its state.
@@ -122,8 +153,31 @@ impl Record {
     }
 }
 
+impl Others {
+    fn of(metadata: &ObjectMeta) -> Self {
+        let without = |all: &Option<BTreeMap<String, String>>, own: &[&str]| {
+            let all = all.iter().flatten();
+            all.filter(|(name, _)| !own.contains(&name.as_str()))
+                .map(|(name, text)| (name.clone(), text.clone()))
+                .collect()
+        };
+        let finalizers = metadata.finalizers.iter().flatten();
+        Self {
+            finalizers: finalizers
+                .filter(|name| *name != ASSIGNED_FINALIZER)
+                .cloned()
+                .collect(),
+            labels: without(&metadata.labels, &[NODE_LABEL]),
+            annotations: without(
+                &metadata.annotations,
+                &[COMPUTE_ANNOTATION, RELEASES_ANNOTATION],
+            ),
+        }
+    }
+}
+
 /// The record of an assignment. With `before` it replaces that one: the same object, of which nothing is lost that
-/// still has to be let go.
+/// still has to be let go, nor what other people wrote into its metadata.
 pub fn write(
     wanted: &Assignment,
     state: AssignedState,
@@ -138,23 +192,37 @@ pub fn write(
         replicas: None,
     };
     let mut record = AzureAssignedIdentity::new(&wanted.record.name, spec);
-    let metadata = &mut record.metadata;
-    metadata.namespace = Some(wanted.record.namespace.clone());
-    metadata.labels = Some([(NODE_LABEL.to_owned(), wanted.node.clone())].into());
-    metadata.finalizers = Some(vec![ASSIGNED_FINALIZER.to_owned()]);
-    metadata.annotations = Some(annotations(
-        wanted,
-        before.map_or(&[], |(_, releases)| releases),
-    ));
-    if let Some((before, _)) = before {
-        metadata.uid = Some(before.uid.clone());
-        metadata.resource_version = Some(before.version.clone());
-    }
+    record.metadata = metadata(wanted, before);
     record.status = Some(AzureAssignedIdentityStatus {
         status: state.as_str().to_owned(),
         available_replicas: Some(REPLICAS),
     });
     record
+}
+
+fn metadata(wanted: &Assignment, before: Option<(&Record, &[Hold])>) -> ObjectMeta {
+    let releases = before.map_or(&[] as &[Hold], |(_, releases)| releases);
+    let mut metadata = ObjectMeta {
+        name: Some(wanted.record.name.clone()),
+        namespace: Some(wanted.record.namespace.clone()),
+        labels: Some([(NODE_LABEL.to_owned(), wanted.node.clone())].into()),
+        annotations: Some(annotations(wanted, releases)),
+        finalizers: Some(vec![ASSIGNED_FINALIZER.to_owned()]),
+        ..ObjectMeta::default()
+    };
+    if let Some((before, _)) = before {
+        let others = before.others().clone();
+        metadata.uid = Some(before.uid.clone());
+        metadata.resource_version = Some(before.version.clone());
+        metadata.finalizers = Some(before.finalizers());
+        metadata
+            .labels
+            .get_or_insert_default()
+            .extend(others.labels);
+        let annotations = metadata.annotations.get_or_insert_default();
+        annotations.extend(others.annotations);
+    }
+    metadata
 }
 
 fn annotations(wanted: &Assignment, releases: &[Hold]) -> BTreeMap<String, String> {

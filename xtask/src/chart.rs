@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use self::helm::Helm;
+pub(crate) use self::helm::KUBERNETES;
 use crate::cli;
 use crate::test::Skip;
 use crate::workspace::root;

@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -24,14 +25,14 @@ pub enum ComputeKind {
     ScaleSet,
 }
 
-/// The ARM id of a virtual machine or a scale set, compared without regard to case.
+/// The ARM id of a virtual machine or a scale set, compared without regard to case. Cloning is cheap.
 #[derive(Clone)]
 pub struct ComputeId {
     kind: ComputeKind,
     /// `/subscriptions/S/resourceGroups/G/providers/Microsoft.Compute/TYPE/NAME`, as it was spelt.
-    path: String,
+    path: Arc<str>,
     /// The same in lower case: what is compared.
-    key: String,
+    key: Arc<str>,
 }
 
 /// Why a text is no id of a virtual machine or a scale set.
@@ -163,8 +164,11 @@ impl ComputeId {
             "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Compute/{}/{name}",
             kind.resource_type()
         );
-        let key = path.to_ascii_lowercase();
-        Self { kind, path, key }
+        Self {
+            kind,
+            key: path.to_ascii_lowercase().into(),
+            path: path.into(),
+        }
     }
 }
 

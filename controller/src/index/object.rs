@@ -228,11 +228,24 @@ pub(crate) fn client_id(spec: &AzureIdentitySpec) -> Option<ClientId> {
     spec.client_id.as_deref().and_then(|text| text.parse().ok())
 }
 
-/// A hash of the specification as it is on the wire.
+/// A hash of what the specification says. Nothing and an empty text are the same: the old controller writes a reference to
+/// no Secret as `{}`.
 pub(crate) fn edition(spec: &AzureIdentitySpec) -> u64 {
-    let text = serde_json::to_string(spec).expect("a specification is always JSON");
+    let said = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let secret = spec.client_password.clone().unwrap_or_default();
     let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
+    spec.identity_type.hash(&mut hasher);
+    for text in [
+        &spec.resource_id,
+        &spec.client_id,
+        &secret.name,
+        &secret.namespace,
+        &spec.tenant_id,
+        &spec.ad_endpoint,
+    ] {
+        said(text).hash(&mut hasher);
+    }
+    spec.auxiliary_tenant_ids.hash(&mut hasher);
     hasher.finish()
 }
 

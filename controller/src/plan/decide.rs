@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use podgate_api::{AssignedState, ObjectRef};
-use podgate_azure::arm::ComputeKind;
+use podgate_azure::arm::ComputeId;
 
 use super::Plan;
 use super::notice::Notice;
@@ -27,9 +27,7 @@ impl Plan {
         let wanted = self.desired.winner(record).cloned();
         let there = self.index.record(record).cloned();
         self.tell_outbid(record);
-        if wanted.is_some() || there.is_none() {
-            self.unwanted.remove(record);
-        }
+        self.keep_time(record, wanted.as_ref(), there.as_deref(), now);
         let before = there.clone();
         let write = match (wanted, there) {
             (None, None) => {
@@ -52,18 +50,32 @@ impl Plan {
         write
     }
 
+    /// Since when something of it is not wanted, and since when something is missing.
+    fn keep_time(
+        &mut self,
+        record: &ObjectRef,
+        wanted: Option<&Assignment>,
+        there: Option<&Record>,
+        now: Instant,
+    ) {
+        let releases = there.is_some_and(|there| !there.releases.is_empty());
+        if there.is_none() || wanted.is_some() && !releases {
+            self.unwanted.remove(record);
+        }
+        let assigned = there.is_some_and(|there| there.state == AssignedState::Assigned);
+        self.waiting.set(record, wanted.is_some() && !assigned, now);
+    }
+
     fn create(&self, wanted: &Assignment) -> Write {
-        let state = self.first_state(wanted, None);
+        let state = self.state(wanted, None);
         Write::Create(Box::new(record::write(wanted, state, None)))
     }
 
     /// The same object with another content: what it held is noted in it before anything is done about that.
     fn replace(&self, wanted: &Assignment, there: &Record) -> Write {
-        let state = self.first_state(wanted, Some(there));
-        let holds = self.holds(there).into_iter();
-        let releases: Vec<Hold> = holds
-            .filter(|hold| wanted.hold.as_ref() != Some(hold))
-            .collect();
+        let state = self.state(wanted, Some(there));
+        let mut releases = self.holds(there);
+        releases.retain(|hold| wanted.hold.as_ref() != Some(hold));
         Write::Replace(Box::new(record::write(
             wanted,
             state,
@@ -71,44 +83,55 @@ impl Plan {
         )))
     }
 
-    /// Where the machine holds what is needed, nothing has to be waited for.
-    fn first_state(&self, wanted: &Assignment, before: Option<&Record>) -> AssignedState {
-        let same = |before: &Record| {
-            before.state == AssignedState::Assigned && self.own_hold(before) == wanted.hold
+    /// The state that a record is to say. Where the machine holds what is needed, nothing has to be waited for; what was
+    /// Assigned stays so until it is known to be gone, or on its way.
+    fn state(&self, wanted: &Assignment, there: Option<&Record>) -> AssignedState {
+        let Some(hold) = &wanted.hold else {
+            return AssignedState::Assigned;
         };
-        match &wanted.hold {
-            None => AssignedState::Assigned,
-            Some(hold) if self.is_present(hold) || before.is_some_and(same) => {
-                AssignedState::Assigned
-            }
-            Some(_) => AssignedState::Created,
+        let was = there.is_some_and(|there| {
+            there.state == AssignedState::Assigned && self.may_hold(there, hold)
+        });
+        let machine = self.machines.get(&hold.compute);
+        let going = machine.is_some_and(|machine| {
+            machine.is_absent(&hold.resource) || machine.is_being_taken(&hold.resource)
+        });
+        match self.is_present(hold) || was && !going {
+            true => AssignedState::Assigned,
+            false => AssignedState::Created,
         }
     }
 
-    /// A record that says what is wanted: is it so yet?
+    /// A record that says what is wanted: is it so yet? Azure is asked once the record says Created and cannot vanish: until
+    /// then nothing would speak of what the machine holds.
     fn advance(&mut self, wanted: &Assignment, there: &Arc<Record>, now: Instant) -> Option<Write> {
         let mut patch = Patch::of(there);
-        let held = wanted
-            .hold
-            .as_ref()
-            .is_none_or(|hold| self.is_present(hold));
-        match (&there.state, &wanted.hold) {
-            (AssignedState::Assigned, None) => {}
-            (AssignedState::Assigned, Some(hold)) if !self.is_absent(hold) => {}
-            (AssignedState::Assigned, Some(hold)) => {
-                self.tell([Notice::drifted(wanted, &hold.compute)]);
-                self.wait_for(hold, &there.object, now);
-            }
-            _ if held => patch.state = Some(AssignedState::Assigned),
-            (_, Some(hold)) => self.wait_for(hold, &there.object, now),
-            (_, None) => unreachable!("what needs nothing is held"),
+        let state = self.state(wanted, Some(there));
+        if state != there.state {
+            self.tell_drifted(wanted, there);
+            patch.state = Some(state);
+        } else if let Some(hold) = &wanted.hold
+            && state == AssignedState::Created
+            && there.finalized
+        {
+            self.wait_for(hold, &there.object, now);
         }
         let left = self.unsettled(&there.releases, &there.object);
         for hold in &left {
-            self.wait_for_end_of(hold, &there.object, now);
+            let due = self.due(there, hold, Some(wanted), now);
+            self.wait_for_end_of(hold, &there.object, due);
         }
         patch.releases = (left.len() < there.releases.len()).then_some(left);
         (!patch.is_empty()).then_some(Write::Patch(patch))
+    }
+
+    fn tell_drifted(&mut self, wanted: &Assignment, there: &Record) {
+        let was = there.state == AssignedState::Assigned;
+        if let Some(hold) = wanted.hold.as_ref().filter(|_| was)
+            && self.is_absent(hold)
+        {
+            self.tell([Notice::drifted(wanted, &hold.compute)]);
+        }
     }
 
     /// A record that nobody wants: it goes when nothing is held for its sake any more. One that is wanted stays even where
@@ -118,39 +141,81 @@ impl Plan {
         if left.is_empty() {
             return Some(Write::Remove(Removal::of(there)));
         }
-        let due = self.due(there, now);
+        let patch = Self::note(there, &left);
+        self.unwanted.entry(there.object.clone()).or_insert(now);
+        if !patch.is_empty() {
+            return Some(Write::Patch(patch));
+        }
         for hold in &left {
+            let due = self.due(there, hold, None, now);
             self.wait_for_end_of(hold, &there.object, due);
         }
         None
     }
 
-    /// A pod that is there and no longer bound loses its identity at once. That of a pod that is gone lingers: its
-    /// successor may need it in a moment.
-    fn due(&mut self, there: &Record, now: Instant) -> Instant {
+    /// Where only the node tells what a record holds, the record is to tell it before the node is gone: the old
+    /// controller's records have no note, and those that it changed have an old one.
+    fn note(there: &Record, left: &[Hold]) -> Patch {
+        let mut patch = Patch::of(there);
+        let is_new = |hold: &&Hold| {
+            there.compute.as_ref() != Some(&hold.compute) && !there.releases.contains(hold)
+        };
+        let new: Vec<Hold> = left.iter().filter(is_new).cloned().collect();
+        if !new.is_empty() {
+            patch.releases = Some([&there.releases[..], &new].concat());
+        }
+        patch
+    }
+
+    /// When something that is not wanted goes. What a pod lost that is still there, by an edit of its binding or its
+    /// identity, goes at once. That of a pod that is gone, or has moved, lingers: its successor may need it in a moment. So
+    /// does that of a node that is gone, which may be back in a moment.
+    fn due(
+        &mut self,
+        there: &Record,
+        hold: &Hold,
+        wanted: Option<&Assignment>,
+        now: Instant,
+    ) -> Instant {
         let since = *self.unwanted.entry(there.object.clone()).or_insert(now);
-        match self.index.pod(&there.pod) {
-            Some(_) => since,
-            None => since + self.settings.linger,
+        let was_edited = match wanted {
+            Some(wanted) => self.index.compute(&wanted.node) == Some(&hold.compute),
+            None => self.index.pod(&there.pod).is_some() && self.index.node(&there.node).is_some(),
+        };
+        match was_edited {
+            true => since + self.settings.coalesce,
+            false => since + self.settings.linger,
         }
     }
 
-    /// All that a record may hold.
+    /// All that a record may hold: what it notes, and what its node tells.
     fn holds(&self, there: &Record) -> Vec<Hold> {
-        let own = self
-            .own_hold(there)
-            .filter(|_| there.state != AssignedState::Unassigned);
         let mut holds = there.releases.clone();
-        holds.extend(own.filter(|own| !there.releases.contains(own)));
+        let resource = there.resource.as_ref();
+        let resource = resource.filter(|_| there.state != AssignedState::Unassigned);
+        let computes = there.compute.iter().chain(self.index.compute(&there.node));
+        for (compute, resource) in computes.zip(resource.into_iter().cycle()) {
+            let (compute, resource) = (compute.clone(), resource.clone());
+            let hold = Hold { compute, resource };
+            if !holds.contains(&hold) {
+                holds.push(hold);
+            }
+        }
         holds
     }
 
-    fn own_hold(&self, there: &Record) -> Option<Hold> {
-        let of_node = || self.index.node(&there.node)?.compute.clone().ok();
-        Some(Hold {
-            resource: there.resource.clone()?,
-            compute: there.compute.clone().or_else(of_node)?,
-        })
+    /// Whether one of them is this, without what it is about to let go.
+    fn may_hold(&self, there: &Record, hold: &Hold) -> bool {
+        let is_there = |compute: &ComputeId| *compute == hold.compute;
+        there.state != AssignedState::Unassigned
+            && there.resource.as_ref() == Some(&hold.resource)
+            && (there.compute.as_ref().is_some_and(is_there)
+                || self.index.compute(&there.node).is_some_and(is_there))
+    }
+
+    /// Whether a record makes sure that somebody will care for it.
+    pub(super) fn speaks(&self, there: &Record, hold: &Hold) -> bool {
+        there.finalized && self.may_hold(there, hold)
     }
 
     fn unsettled(&self, holds: &[Hold], record: &ObjectRef) -> Vec<Hold> {
@@ -158,25 +223,22 @@ impl Plan {
         holds.iter().filter(open).cloned().collect()
     }
 
-    /// Whether this record need not care for it: it is gone, or went with its machine, or must stay, or another record is
-    /// there that speaks of it.
+    /// Whether this record need not care for it: it is gone, or must stay, or it is wanted and a record is there that speaks
+    /// of it.
     fn is_settled(&self, hold: &Hold, record: &ObjectRef) -> bool {
-        let went = hold.compute.kind() == ComputeKind::VirtualMachine
-            && !self.index.has_nodes(&hold.compute);
         let must_stay = || {
             let there = self.index.record(record);
             there.is_some_and(|there| self.is_immutable(hold, there))
         };
-        went || self.is_absent(hold) || must_stay() || self.is_spoken_for(hold)
+        self.is_absent(hold) || must_stay() || self.is_spoken_for(hold)
     }
 
-    /// What is wanted of a machine is never what the asking record has to let go, so every one of these is another.
     fn is_spoken_for(&self, hold: &Hold) -> bool {
         let machine = self.machines.get(&hold.compute);
         let wanted = machine.and_then(|machine| machine.wanted.get(&hold.resource));
         let speaks = |other: &ObjectRef| {
             let there = self.index.record(other);
-            there.is_some_and(|there| self.own_hold(there).as_ref() == Some(hold))
+            there.is_some_and(|there| self.speaks(there, hold))
         };
         wanted.is_some_and(|wanted| wanted.iter().any(speaks))
     }

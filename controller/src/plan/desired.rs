@@ -1,5 +1,6 @@
 //! What is wanted: for each record the assignment that has it.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
 use podgate_api::ObjectRef;
@@ -12,7 +13,7 @@ use crate::matching::Assignment;
 pub(super) struct Desired {
     /// In order of precedence; never empty.
     claims: HashMap<ObjectRef, Vec<Assignment>>,
-    records_of_pod: HashMap<ObjectRef, BTreeSet<ObjectRef>>,
+    records_of_pod: HashMap<ObjectRef, Vec<ObjectRef>>,
 }
 
 impl Desired {
@@ -22,18 +23,18 @@ impl Desired {
         pod: &ObjectRef,
         assignments: Vec<Assignment>,
     ) -> BTreeSet<ObjectRef> {
-        let mut touched = self.records_of_pod.remove(pod).unwrap_or_default();
-        for record in &touched {
+        let before = self.records_of_pod.remove(pod).unwrap_or_default();
+        for record in &before {
             self.withdraw(record, pod);
         }
-        let records: BTreeSet<ObjectRef> = assignments
+        let records: Vec<ObjectRef> = assignments
             .iter()
             .map(|assignment| assignment.record.clone())
             .collect();
         for assignment in assignments {
             self.claim(assignment);
         }
-        touched.extend(records.iter().cloned());
+        let touched = before.into_iter().chain(records.iter().cloned()).collect();
         if !records.is_empty() {
             self.records_of_pod.insert(pod.clone(), records);
         }
@@ -56,9 +57,15 @@ impl Desired {
     }
 
     fn claim(&mut self, assignment: Assignment) {
-        let claims = self.claims.entry(assignment.record.clone()).or_default();
-        claims.push(assignment);
-        claims.sort_by(|one, other| one.precedence().cmp(&other.precedence()));
+        match self.claims.entry(assignment.record.clone()) {
+            // Nearly always the only one: room for one.
+            Entry::Vacant(vacant) => drop(vacant.insert(vec![assignment])),
+            Entry::Occupied(mut claims) => {
+                let claims = claims.get_mut();
+                claims.push(assignment);
+                claims.sort_by(|one, other| one.precedence().cmp(&other.precedence()));
+            }
+        }
     }
 
     fn withdraw(&mut self, record: &ObjectRef, pod: &ObjectRef) {

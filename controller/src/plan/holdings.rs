@@ -1,4 +1,4 @@
-//! What one virtual machine or scale set holds, who waits for it to hold more or less, and what to ask of Azure next.
+//! What one virtual machine or scale set holds, who waits for it to hold more or less, and what Azure says of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -8,17 +8,21 @@ use podgate_azure::arm::{ArmError, Compute, ErrorClass, IdentityChange, Provisio
 
 use super::Settings;
 
+mod request;
+
+pub(super) use request::Next;
+
 /// After a first failure that names no time; it doubles up to [`LONGEST`].
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(5 * 60);
 /// An identity that Azure refuses is tried again after this, doubling up to [`LONGEST`]: roles that were just given take
 /// minutes to be known everywhere.
 const BARRED: Duration = Duration::from_secs(15);
-/// A burst of new identities is waited for at most so many times the time of silence.
-const BURST: u32 = 20;
 /// A change that somebody began: looked at again after this, at most for [`UNSETTLED`].
 const SETTLING: Duration = Duration::from_secs(5);
 const UNSETTLED: Duration = Duration::from_secs(120);
+/// More identities than one virtual machine or scale set may have.
+const MOST: usize = 256;
 
 /// What to ask of Azure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,17 +33,6 @@ pub enum Ask {
     Change(IdentityChange),
 }
 
-/// What is next.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    /// Ask now.
-    Ask(Ask),
-    /// Nothing before this time.
-    Wait(Instant),
-    /// Nothing, until something happens.
-    Idle,
-}
-
 /// One virtual machine or scale set.
 #[derive(Debug, Default)]
 pub(super) struct Holdings {
@@ -47,24 +40,41 @@ pub(super) struct Holdings {
     pub(super) wanted: BTreeMap<ResourceId, BTreeSet<ObjectRef>>,
     /// Records that wait until it is there.
     adding: BTreeMap<ResourceId, BTreeSet<ObjectRef>>,
-    /// Records that wait until it is gone, and when that is due.
-    removing: BTreeMap<ResourceId, BTreeMap<ObjectRef, Instant>>,
+    /// Records that wait until it is gone.
+    removing: BTreeMap<ResourceId, Leaving>,
     /// What was there when we last looked, and each one's client id. Nothing before the first look.
     known: Option<BTreeMap<ResourceId, Option<ClientId>>>,
     looked: Option<Instant>,
     /// Neither known to be there nor known not to be: a change of it is under way, or failed.
-    uncertain: BTreeSet<ResourceId>,
+    doubtful: BTreeMap<ResourceId, Doubt>,
     /// What Azure refuses.
     barred: BTreeMap<ResourceId, Barred>,
     asked: Option<Ask>,
     /// Not before this.
     pause: Option<Instant>,
     failures: u32,
+    /// How many identities go into one request, while it is being found out which one Azure does not take.
+    portion: Option<usize>,
     /// The first and the last of the identities that wait for a request.
     burst: Option<(Instant, Instant)>,
     unsettled: Option<Instant>,
     /// Identities that nobody who is known here asked for.
-    pub(super) foreign: usize,
+    foreign: BTreeSet<ResourceId>,
+}
+
+/// Records that wait for the end of an identity.
+#[derive(Debug)]
+struct Leaving {
+    records: BTreeSet<ObjectRef>,
+    /// When the last of them is due. One that was withdrawn may have been that one; then it goes a little late.
+    due: Instant,
+}
+
+/// Where a change may have led.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    Added,
+    Taken,
 }
 
 #[derive(Debug)]
@@ -73,30 +83,50 @@ struct Barred {
     times: u32,
 }
 
+/// What is counted of a machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) quarantined: usize,
+    pub(super) foreign: usize,
+}
+
 /// What an answer of Azure's means for others.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     /// Records to be decided on again.
     pub(super) records: BTreeSet<ObjectRef>,
-    /// Identities that this error is about.
+    /// Identities that could not be assigned.
     pub(super) refused: Vec<ResourceId>,
+    /// Identities that could not be taken away.
+    pub(super) stuck: Vec<ResourceId>,
+}
+
+impl Tally {
+    /// One machine's part of it is another now.
+    pub(super) fn exchange(&mut self, before: Self, after: Self) {
+        self.quarantined = self.quarantined - before.quarantined + after.quarantined;
+        self.foreign = self.foreign - before.foreign + after.foreign;
+    }
 }
 
 impl Holdings {
+    fn is_known(&self, resource: &ResourceId, there: bool) -> bool {
+        let known = self.known.as_ref();
+        !self.doubtful.contains_key(resource)
+            && known.is_some_and(|known| known.contains_key(resource) == there)
+    }
+
     pub(super) fn is_present(&self, resource: &ResourceId) -> bool {
-        !self.uncertain.contains(resource)
-            && self
-                .known
-                .as_ref()
-                .is_some_and(|known| known.contains_key(resource))
+        self.is_known(resource, true)
     }
 
     pub(super) fn is_absent(&self, resource: &ResourceId) -> bool {
-        !self.uncertain.contains(resource)
-            && self
-                .known
-                .as_ref()
-                .is_some_and(|known| !known.contains_key(resource))
+        self.is_known(resource, false)
+    }
+
+    /// Whether Azure was asked to take it away, and it is not known what became of that.
+    pub(super) fn is_being_taken(&self, resource: &ResourceId) -> bool {
+        self.doubtful.get(resource) == Some(&Doubt::Taken)
     }
 
     /// The client id of an identity that is there, as Azure says it.
@@ -104,8 +134,16 @@ impl Holdings {
         self.known.as_ref()?.get(resource)?.as_ref()
     }
 
-    pub(super) fn barred(&self) -> usize {
-        self.barred.len()
+    pub(super) fn tally(&self) -> Tally {
+        Tally {
+            quarantined: self.barred.len(),
+            foreign: self.foreign.len(),
+        }
+    }
+
+    /// Identities on the machine that nobody who is known here asked for.
+    pub(super) fn foreign(&self) -> impl Iterator<Item = &ResourceId> {
+        self.foreign.iter()
     }
 
     /// When it may be forgotten: nothing is wanted of it, nothing waits or is under way, and what is known of it is too
@@ -131,8 +169,13 @@ impl Holdings {
 
     /// A record waits for an identity to be gone.
     pub(super) fn remove(&mut self, resource: &ResourceId, record: &ObjectRef, due: Instant) {
-        let waiting = self.removing.entry(resource.clone()).or_default();
-        waiting.insert(record.clone(), due);
+        let leaving = self.removing.entry(resource.clone());
+        let leaving = leaving.or_insert_with(|| Leaving {
+            records: BTreeSet::new(),
+            due,
+        });
+        leaving.due = leaving.due.max(due);
+        leaving.records.insert(record.clone());
     }
 
     /// A record no longer waits.
@@ -143,21 +186,24 @@ impl Holdings {
                 self.adding.remove(resource);
             }
         }
-        if let Some(waiting) = self.removing.get_mut(resource) {
-            waiting.remove(record);
-            if waiting.is_empty() {
+        if let Some(leaving) = self.removing.get_mut(resource) {
+            leaving.records.remove(record);
+            if leaving.records.is_empty() {
                 self.removing.remove(resource);
             }
         }
     }
 
+    /// The records that wait for an identity to be gone. They are not known to wait any more.
+    pub(super) fn let_go(&mut self, resource: &ResourceId) -> BTreeSet<ObjectRef> {
+        let leaving = self.removing.remove(resource);
+        leaving.map_or_else(BTreeSet::new, |leaving| leaving.records)
+    }
+
     /// The records that wait for an identity to be gone.
     pub(super) fn leaving(&self, resource: &ResourceId) -> impl Iterator<Item = &ObjectRef> {
-        self.removing
-            .get(resource)
-            .into_iter()
-            .flatten()
-            .map(|(record, _)| record)
+        let leaving = self.removing.get(resource).into_iter();
+        leaving.flat_map(|leaving| &leaving.records)
     }
 
     /// The records that wait for an identity to be there.
@@ -165,132 +211,54 @@ impl Holdings {
         self.adding.get(resource).into_iter().flatten()
     }
 
-    /// What to ask now. The answer to an [`Ask`] must come to [`answered`](Self::answered) or [`failed`](Self::failed).
-    pub(super) fn next(&mut self, settings: &Settings, now: Instant) -> Next {
-        if self.asked.is_some() {
-            return Next::Idle;
-        }
-        if let Some(pause) = self.pause.filter(|pause| *pause > now) {
-            return Next::Wait(pause);
-        }
-        let change = self.change(settings, now);
-        let ask = match (
-            change.add.is_empty() && change.remove.is_empty(),
-            &self.known,
-        ) {
-            (true, _) => match self.drift(settings, now) {
-                Some(due) if due <= now => Ask::Look,
-                due => return self.later(due, now),
-            },
-            // Who is immutable, only a look tells.
-            (false, None) => Ask::Look,
-            (false, Some(_)) => match self.silence(settings, &change).filter(|at| *at > now) {
-                Some(at) => return Next::Wait(at),
-                None => Ask::Change(change),
-            },
-        };
-        self.begin(ask)
-    }
-
-    fn begin(&mut self, ask: Ask) -> Next {
-        if let Ask::Change(change) = &ask {
-            self.uncertain.extend(change.add.iter().cloned());
-            self.uncertain.extend(change.remove.iter().cloned());
-            self.burst = None;
-        }
-        self.asked = Some(ask.clone());
-        Next::Ask(ask)
-    }
-
-    /// Everything that waits and is due, in one request. An identity that was refused before is tried again alone, so
-    /// that it delays nobody.
-    fn change(&self, settings: &Settings, now: Instant) -> IdentityChange {
-        let missing = self.adding.keys().filter(|id| !self.is_present(id));
-        let (barred, fresh): (BTreeSet<_>, BTreeSet<_>) = missing
-            .cloned()
-            .partition(|id| self.barred.contains_key(id));
-        let add = match fresh.is_empty() {
-            true => barred
-                .into_iter()
-                .filter(|id| self.barred[id].until <= now)
-                .take(1)
-                .collect(),
-            false => fresh,
-        };
-        let due = |waiting: &BTreeMap<ObjectRef, Instant>| waiting.values().all(|due| *due <= now);
-        let unwanted = |id: &ResourceId| {
-            !self.wanted.contains_key(id) && !self.is_absent(id) && !self.is_immutable(settings, id)
-        };
-        let removing = self.removing.iter();
-        let remove = removing
-            .filter(|(id, waiting)| due(waiting) && unwanted(id))
-            .map(|(id, _)| id.clone())
-            .collect();
-        IdentityChange { add, remove }
-    }
-
     fn is_immutable(&self, settings: &Settings, resource: &ResourceId) -> bool {
         self.client_id(resource)
             .is_some_and(|id| settings.immutable.contains(id))
     }
 
-    /// Until when more may come that belongs into the same request.
-    fn silence(&self, settings: &Settings, change: &IdentityChange) -> Option<Instant> {
-        let (first, last) = self.burst.filter(|_| !change.add.is_empty())?;
-        Some((last + settings.coalesce).min(first + settings.coalesce * BURST))
-    }
-
-    /// When to look whether somebody else took something away.
-    fn drift(&self, settings: &Settings, now: Instant) -> Option<Instant> {
-        let due = || self.looked.map_or(now, |looked| looked + settings.drift);
-        (!self.wanted.is_empty()).then(due)
-    }
-
-    fn later(&self, drift: Option<Instant>, now: Instant) -> Next {
-        let barred = self
-            .adding
-            .keys()
-            .filter_map(|id| self.barred.get(id))
-            .map(|barred| barred.until);
-        let due = self
-            .removing
-            .iter()
-            .filter(|(id, _)| !self.wanted.contains_key(id));
-        let due = due.filter_map(|(_, waiting)| waiting.values().max().copied());
-        let times = barred.chain(due).chain(drift).filter(|at| *at > now);
-        times.min().map_or(Next::Idle, Next::Wait)
-    }
-
     /// Azure did what was asked, and this is what is there.
-    pub(super) fn answered(&mut self, compute: &Compute, now: Instant) -> Outcome {
+    pub(super) fn answered(
+        &mut self,
+        compute: &Compute,
+        settings: &Settings,
+        now: Instant,
+    ) -> Outcome {
         self.asked = None;
         self.failures = 0;
         self.pause = None;
         self.looked = Some(now);
+        let wider = self.portion.map(|portion| portion * 2);
+        self.portion = wider.filter(|portion| *portion < MOST);
         let present: BTreeMap<_, _> = compute
             .user_assigned
             .iter()
             .map(|(id, ids)| (id.clone(), ids.client_id.clone()))
             .collect();
-        self.foreign = present.keys().filter(|id| !self.concerns(id)).count();
         self.settle(compute.state, &present, now);
-        self.barred.retain(|id, _| !present.contains_key(id));
         self.known = Some(present);
-        let gone = self.wanted.iter().filter(|(id, _)| self.is_absent(id));
-        let gone: BTreeSet<ObjectRef> = gone.flat_map(|(_, records)| records).cloned().collect();
+        self.foreign = self.strangers(settings);
+        let lacking = self.wanted.iter().filter(|(id, _)| self.is_absent(id));
+        let lacking: BTreeSet<ObjectRef> =
+            lacking.flat_map(|(_, records)| records).cloned().collect();
         let mut records = self.waiting();
-        records.extend(gone);
+        records.extend(lacking);
         Outcome {
             records,
-            refused: Vec::new(),
+            ..Outcome::default()
         }
     }
 
-    /// Whether anybody here has to do with an identity.
-    fn concerns(&self, id: &ResourceId) -> bool {
-        self.wanted.contains_key(id)
-            || self.removing.contains_key(id)
-            || self.adding.contains_key(id)
+    fn strangers(&self, settings: &Settings) -> BTreeSet<ResourceId> {
+        let concerns = |id: &ResourceId| {
+            self.wanted.contains_key(id)
+                || self.removing.contains_key(id)
+                || self.adding.contains_key(id)
+        };
+        let there = self.known.iter().flat_map(BTreeMap::keys);
+        there
+            .filter(|id| !concerns(id) && !self.is_immutable(settings, id))
+            .cloned()
+            .collect()
     }
 
     /// While somebody's change is under way, what is new in the list is not yet on the machines.
@@ -300,71 +268,99 @@ impl Holdings {
         present: &BTreeMap<ResourceId, Option<ClientId>>,
         now: Instant,
     ) {
-        let since = match state {
-            ProvisioningState::Updating => *self.unsettled.get_or_insert(now),
-            _ => {
-                self.unsettled = None;
-                self.uncertain.clear();
-                return;
-            }
-        };
-        if now - since >= UNSETTLED {
-            self.uncertain.clear();
+        if state != ProvisioningState::Updating {
+            self.unsettled = None;
+            self.doubtful.clear();
             return;
         }
-        let new = |id: &&ResourceId| !self.is_present(id);
-        self.uncertain = present.keys().filter(new).cloned().collect();
+        let since = *self.unsettled.get_or_insert(now);
+        if now - since >= UNSETTLED {
+            self.doubtful.clear();
+            return;
+        }
+        let doubt = |id: &ResourceId| self.doubtful.get(id).copied().unwrap_or(Doubt::Added);
+        let new = present.keys().filter(|id| !self.is_present(id));
+        self.doubtful = new.map(|id| (id.clone(), doubt(id))).collect();
         self.pause = Some(now + SETTLING);
     }
 
     fn waiting(&self) -> BTreeSet<ObjectRef> {
         let adding = self.adding.values().flatten();
-        let removing = self.removing.values().flat_map(BTreeMap::keys);
+        let removing = self.removing.values().flat_map(|leaving| &leaving.records);
         adding.chain(removing).cloned().collect()
     }
 
-    /// Azure did not do what was asked, or only some of it.
-    pub(super) fn failed(&mut self, error: &ArmError, now: Instant) -> Outcome {
+    /// Azure did not do what was asked, or only some of it. That a machine is not there is believed where no node of it is:
+    /// what is not there holds nothing.
+    pub(super) fn failed(&mut self, error: &ArmError, has_nodes: bool, now: Instant) -> Outcome {
         let asked = match self.asked.take() {
-            Some(Ask::Change(change)) => change.add,
+            Some(Ask::Change(change)) => change,
             // Whoever waits for the look waits for what would have followed it.
-            _ => self.adding.keys().cloned().collect(),
+            _ => IdentityChange {
+                add: self.adding.keys().cloned().collect(),
+                remove: BTreeSet::new(),
+            },
         };
-        let refused: Vec<ResourceId> = error
-            .identities()
-            .iter()
-            .filter(|id| asked.contains(*id))
-            .cloned()
-            .collect();
-        let gone = matches!(error.class, ErrorClass::NotFound | ErrorClass::Deleting);
-        if gone {
-            // What is not there holds nothing.
+        if error.class == ErrorClass::NotFound && !has_nodes {
             self.known = Some(BTreeMap::new());
-            self.uncertain.clear();
+            self.looked = Some(now);
+            self.doubtful.clear();
+            return Outcome {
+                records: self.waiting(),
+                ..Outcome::default()
+            };
         }
-        for id in &refused {
+        let ours = |ids: &BTreeSet<ResourceId>| -> Vec<ResourceId> {
+            let named = error.identities().iter();
+            named.filter(|id| ids.contains(*id)).cloned().collect()
+        };
+        let (refused, stuck) = (ours(&asked.add), ours(&asked.remove));
+        if refused.is_empty() && stuck.is_empty() {
+            self.failed_as_a_whole(error, &asked, now);
+            return Outcome {
+                refused: asked.add.into_iter().collect(),
+                stuck: asked.remove.into_iter().collect(),
+                ..Outcome::default()
+            };
+        }
+        // The rest of them may do without those, at once.
+        for id in refused.iter().chain(&stuck) {
             self.bar(id, now);
         }
-        // The rest of them may do without those.
-        if refused.is_empty() {
-            self.failures = self.failures.saturating_add(1);
-            let wait = error
-                .retry_after()
-                .unwrap_or_else(|| backoff(SHORTEST, self.failures));
-            self.pause = Some(now + wait.max(SHORTEST));
-        }
         Outcome {
-            records: if gone {
-                self.waiting()
-            } else {
-                BTreeSet::new()
-            },
-            refused: if refused.is_empty() {
-                asked.into_iter().collect()
-            } else {
-                refused
-            },
+            refused,
+            stuck,
+            ..Outcome::default()
         }
+    }
+
+    fn failed_as_a_whole(&mut self, error: &ArmError, asked: &IdentityChange, now: Instant) {
+        if is_about_the_request(&error.class) {
+            self.narrow(asked, now);
+        } else {
+            self.failures = self.failures.saturating_add(1);
+        }
+        let wait = error
+            .retry_after()
+            .unwrap_or_else(|| backoff(SHORTEST, self.failures.max(1)));
+        self.pause = Some(now + wait.max(SHORTEST));
+    }
+
+    /// Azure does not take the request and names none of ours: less of it, until the one is found.
+    fn narrow(&mut self, asked: &IdentityChange, now: Instant) {
+        let (adds, removes) = (asked.add.len(), asked.remove.len());
+        self.portion = match adds + removes {
+            0 => None,
+            // Without what is to be taken first: nobody waits for that.
+            _ if adds > 0 && removes > 0 => Some(adds),
+            1 => {
+                for id in asked.add.iter().chain(&asked.remove) {
+                    self.bar(id, now);
+                }
+                None
+            }
+            several => Some(several / 2),
+        };
     }
 
     fn bar(&mut self, id: &ResourceId, now: Instant) {
@@ -380,6 +376,14 @@ impl Holdings {
     pub(super) fn look_at(&mut self, first: Instant, drift: Duration) {
         self.looked = first.checked_sub(drift);
     }
+}
+
+/// Whether another request than this might be taken.
+fn is_about_the_request(class: &ErrorClass) -> bool {
+    matches!(
+        class,
+        ErrorClass::Invalid | ErrorClass::Identities(_) | ErrorClass::LinkedAuthorization(_)
+    )
 }
 
 fn backoff(first: Duration, times: u32) -> Duration {

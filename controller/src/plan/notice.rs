@@ -36,6 +36,7 @@ pub struct Subject {
 const APPLIED: &str = "binding applied";
 const APPLY_ERROR: &str = "binding apply error";
 const REMOVED: &str = "binding removed";
+const REMOVE_ERROR: &str = "binding remove error";
 const STATUS_ERROR: &str = "status update error";
 
 /// The group's version, for Events.
@@ -116,15 +117,28 @@ impl Notice {
     /// The API server did not take a record's new state.
     pub(super) fn not_updated(record: &Record, why: &str) -> Self {
         Self::warning(
-            Subject {
-                kind: "AzureAssignedIdentity",
-                api_version: GROUP,
-                object: record.object.clone(),
-                uid: record.uid.clone(),
-            },
+            Subject::record(record),
             STATUS_ERROR,
             format!("the record could not be updated: {why}"),
         )
+    }
+
+    /// Azure did not take an identity away. Told of the record too: the binding may be gone by now.
+    pub(super) fn not_removed(
+        record: &Record,
+        binding_uid: &str,
+        compute: &ComputeId,
+        error: &ArmError,
+    ) -> [Self; 2] {
+        let message = format!(
+            "the identity of AzureAssignedIdentity {} is still on {compute}: {error}",
+            record.object
+        );
+        let binding = Subject::of_binding(&record.binding, binding_uid);
+        [
+            Self::warning(binding, REMOVE_ERROR, message.clone()),
+            Self::warning(Subject::record(record), REMOVE_ERROR, message),
+        ]
     }
 
     /// Azure did not assign the identity.
@@ -207,6 +221,15 @@ impl Notice {
 impl Subject {
     fn binding(assignment: &Assignment) -> Self {
         Self::of_binding(&assignment.binding.object, &assignment.binding.uid)
+    }
+
+    fn record(record: &Record) -> Self {
+        Self {
+            kind: "AzureAssignedIdentity",
+            api_version: GROUP,
+            object: record.object.clone(),
+            uid: record.uid.clone(),
+        }
     }
 
     fn of_binding(object: &ObjectRef, uid: &str) -> Self {

@@ -1,17 +1,28 @@
 //! What is to be looked at, now or at a time.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
 use podgate_api::ObjectRef;
 use podgate_azure::arm::ComputeId;
 
-/// Records to be decided on. What gives goes before what takes, so that no pod waits for another one's end.
+/// Records to be decided on.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    giving: VecDeque<ObjectRef>,
-    taking: VecDeque<ObjectRef>,
-    queued: HashSet<ObjectRef>,
+    /// Whoever changed lanes still stands in the old one, and is passed over there.
+    lanes: [VecDeque<ObjectRef>; 3],
+    queued: HashMap<ObjectRef, Lane>,
+}
+
+/// Who goes before whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Lane {
+    /// The first record of an identity that its machine lacks. Azure takes by far the longest, and is asked when it is written.
+    First,
+    /// Any other that gives.
+    Giving,
+    /// What takes: no pod waits for another one's end.
+    Taking,
 }
 
 /// What wakes the plan at a time.
@@ -28,25 +39,28 @@ pub(super) enum Wake {
 pub(super) struct Timers(BTreeMap<Instant, BTreeSet<Wake>>);
 
 impl Queue {
-    /// Puts a record in, once.
-    pub(super) fn push(&mut self, record: ObjectRef, gives: bool) {
-        if self.queued.insert(record.clone()) {
-            let queue = match gives {
-                true => &mut self.giving,
-                false => &mut self.taking,
-            };
-            queue.push_back(record);
+    /// Puts a record in, once: where it is already, it may only go to a faster lane.
+    pub(super) fn push(&mut self, record: ObjectRef, lane: Lane) {
+        let before = self.queued.get(&record);
+        if before.is_none_or(|before| lane < *before) {
+            self.queued.insert(record.clone(), lane);
+            self.lanes[lane as usize].push_back(record);
         }
     }
 
     /// The next one.
     pub(super) fn pop(&mut self) -> Option<ObjectRef> {
-        let record = self
-            .giving
-            .pop_front()
-            .or_else(|| self.taking.pop_front())?;
-        self.queued.remove(&record);
-        Some(record)
+        for lane in [Lane::First, Lane::Giving, Lane::Taking] {
+            while let Some(record) = self.lanes[lane as usize].pop_front() {
+                if self.queued.get(&record) == Some(&lane) {
+                    self.queued.remove(&record);
+                    return Some(record);
+                }
+            }
+        }
+        // Room for a whole cluster is needed once.
+        *self = Self::default();
+        None
     }
 
     pub(super) fn len(&self) -> usize {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use podgate_api::{ASSIGNED_FINALIZER, AssignedState, AzureAssignedIdentity, ObjectRef};
+use podgate_api::{AssignedState, AzureAssignedIdentity, ObjectRef};
 use serde_json::{Value, json};
 
 use super::Plan;
@@ -38,7 +38,7 @@ pub struct Patch {
     version: String,
     pub(super) state: Option<AssignedState>,
     pub(super) releases: Option<Vec<Hold>>,
-    finalize: bool,
+    finalizers: Option<Vec<String>>,
 }
 
 /// The end of a record: it says Unassigned and loses its finalizer, and is deleted.
@@ -53,6 +53,8 @@ pub struct Removal {
     pub unassigns: bool,
     /// It has been deleted already, and goes with its finalizer.
     pub deleting: bool,
+    /// Other people's, which stay.
+    finalizers: Vec<String>,
 }
 
 /// What a write is for. When its outcome comes, the watch may have told of it already.
@@ -138,12 +140,12 @@ impl Patch {
             version: record.version.clone(),
             state: None,
             releases: None,
-            finalize: !record.finalized,
+            finalizers: (!record.finalized && !record.deleting).then(|| record.finalizers()),
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.state.is_none() && self.releases.is_none()
+        self.state.is_none() && self.releases.is_none() && self.finalizers.is_none()
     }
 
     /// The JSON merge patch (RFC 7396).
@@ -156,8 +158,8 @@ impl Patch {
             let text = (!releases.is_empty()).then(|| record::text(releases));
             body["metadata"]["annotations"] = json!({RELEASES_ANNOTATION: text});
         }
-        if self.finalize {
-            body["metadata"]["finalizers"] = json!([ASSIGNED_FINALIZER]);
+        if let Some(finalizers) = &self.finalizers {
+            body["metadata"]["finalizers"] = json!(finalizers);
         }
         body
     }
@@ -171,13 +173,15 @@ impl Removal {
             version: record.version.clone(),
             unassigns: record.finalized || record.state != AssignedState::Unassigned,
             deleting: record.deleting,
+            finalizers: record.others().finalizers.clone(),
         }
     }
 
     /// The JSON merge patch that lets it go.
     pub fn body(&self) -> Value {
+        let finalizers = (!self.finalizers.is_empty()).then_some(&self.finalizers);
         json!({
-            "metadata": {"uid": self.uid, "resourceVersion": self.version, "finalizers": null},
+            "metadata": {"uid": self.uid, "resourceVersion": self.version, "finalizers": finalizers},
             "status": {"status": AssignedState::Unassigned.as_str()},
         })
     }
@@ -220,8 +224,7 @@ impl Plan {
     }
 
     fn bury(&mut self, gone: &Record) {
-        let binding = self.index.binding(&gone.binding);
-        let notice = Notice::removed(gone, binding.map_or("", |binding| &binding.uid));
+        let notice = Notice::removed(gone, self.uid_of_binding(gone));
         self.tell([notice]);
         // Where the watch has told of its end, nothing more is to be expected of it.
         let there = self.index.record(&gone.object);

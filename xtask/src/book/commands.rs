@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use super::files;
-use crate::chart;
+use crate::chart::{self, KUBERNETES};
 use crate::process::line;
 use crate::test::Skip;
 use crate::workspace::{installed, root};
@@ -24,7 +24,12 @@ const STAND_INS: [(&str, &str); 3] = [
     ),
 ];
 /// Of `helm install` and `helm upgrade`, without a meaning for what is rendered.
-const WITHOUT_EFFECT: [&str; 3] = ["--reuse-values", "--take-ownership", "--create-namespace"];
+const WITHOUT_EFFECT: [&str; 4] = [
+    "--reuse-values",
+    "--reset-then-reuse-values",
+    "--take-ownership",
+    "--create-namespace",
+];
 /// Folders of the repository whose files commands name.
 const FOLDERS: [&str; 2] = ["examples/", "charts/"];
 /// The first lines of values in the book.
@@ -130,7 +135,7 @@ fn render(helm: &Path, arguments: &[String]) -> Result<()> {
     helm.current_dir(root())
         .env("HELM_PLUGINS", "/nonexistent")
         .env_remove("HELM_NAMESPACE")
-        .arg("template")
+        .args(["template", "--kube-version", KUBERNETES])
         .args(arguments)
         .stdin(Stdio::null());
     let output = helm

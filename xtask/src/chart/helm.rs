@@ -14,7 +14,7 @@ use crate::workspace::{installed, root};
 const VERSION: &str = "v3.19.5";
 const MODULE: &str = "helm.sh/helm/v3";
 /// The Kubernetes that `helm template` assumes: the one of the test control plane.
-const KUBERNETES: &str = "1.33.4";
+pub(crate) const KUBERNETES: &str = "1.33.4";
 const NAME: &str = "podgate";
 
 /// A helm that can be run.

@@ -1,59 +1,15 @@
-//! Known defects, each as the test that will tell when it is mended: `cargo test -p podgate-controller review -- --ignored`.
+//! What a review found wrong once, each as the history that showed it.
 
 use super::model::*;
+use super::scenarios::{model, on, pod, soon, state, writes};
+use crate::plan::queue::{Lane, Queue};
 use crate::plan::{Ask, Effect};
 use crate::record::Record;
 use podgate_api::{ASSIGNED_FINALIZER, AssignedState, AzureIdentitySpec, ObjectRef};
-use podgate_azure::arm::{ComputeId, ErrorClass};
+use podgate_azure::arm::ErrorClass;
 use std::time::Duration;
 
-fn model() -> Model {
-    let mut model = Model::new(settings());
-    model.node("n0", &scale_set("one"), Some(0));
-    model.node("n1", &scale_set("one"), Some(1));
-    model.node("m0", &scale_set("two"), Some(0));
-    model.node("vm", &machine("vm"), None);
-    for name in ["a", "b", "c"] {
-        model.identity(&object("shop", name), managed(name), false);
-        model.binding(&object("shop", name), name, name, 0);
-    }
-    model
-}
-fn pod(n: &str) -> ObjectRef {
-    object("shop", n)
-}
-fn on(model: &Model, c: &ComputeId) -> Vec<String> {
-    model.azure[c]
-        .present
-        .iter()
-        .map(|i| i.name().to_owned())
-        .collect()
-}
-fn state(model: &Model, pod: &str, id: &str) -> Option<AssignedState> {
-    model
-        .records
-        .get(&object("default", &format!("{pod}-shop-{id}")))
-        .map(|r| Record::read(r).state.clone())
-}
-fn soon(m: &mut Model) {
-    m.pass(Duration::from_secs(3));
-}
-
-/// Runs the writes only.
-fn writes(model: &mut Model) {
-    model.take();
-    while let Some(which) = model
-        .pending
-        .iter()
-        .position(|e| matches!(e, Effect::Write(_)))
-    {
-        model.carry_out(which);
-        model.take();
-    }
-}
-
 #[test]
-#[ignore = "a known defect (docs/controller.md): fails until it is mended"]
 fn r01_adopted_record_whose_node_goes_leaks() {
     let mut m = model();
     m.pod(&pod("p"), "n0", "a");
@@ -77,12 +33,13 @@ fn r01_adopted_record_whose_node_goes_leaks() {
 }
 
 #[test]
-#[ignore = "a known defect (docs/controller.md): fails until it is mended"]
 fn r02_wanted_again_while_being_taken_stays_assigned() {
     let mut m = model();
     m.pod(&pod("p"), "n0", "a");
     soon(&mut m);
     m.delete_binding(&object("shop", "a"));
+    m.take();
+    m.now += settings().coalesce;
     m.take();
     assert!(
         m.pending
@@ -128,7 +85,6 @@ fn r03_look_refused_tells_nobody() {
 }
 
 #[test]
-#[ignore = "a known defect (docs/controller.md): fails until it is mended"]
 fn r04_scale_set_with_nodes_said_to_be_deleting_leaks() {
     let mut m = model();
     m.pod(&pod("p"), "n0", "a");
@@ -171,7 +127,6 @@ fn r04_scale_set_with_nodes_said_to_be_deleting_leaks() {
 }
 
 #[test]
-#[ignore = "a known defect (docs/controller.md): fails until it is mended"]
 fn r05_unassigned_wanted_again_adds_before_the_record_says_so() {
     let mut m = model();
     m.pod(&pod("p"), "n0", "a");
@@ -213,7 +168,6 @@ fn r05_unassigned_wanted_again_adds_before_the_record_says_so() {
 }
 
 #[test]
-#[ignore = "a known defect (docs/controller.md): fails until it is mended"]
 fn r06_records_of_mic_are_adopted_without_a_write() {
     let mut m = model();
     m.pod(&pod("p"), "n0", "a");
@@ -233,18 +187,16 @@ fn r06_records_of_mic_are_adopted_without_a_write() {
 }
 
 #[test]
-#[ignore = "a known defect (docs/controller.md): fails until it is mended"]
 fn r07_giving_waits_behind_taking() {
-    let mut q = crate::plan::queue::Queue::default();
+    let mut q = Queue::default();
     for n in 0..1000 {
-        q.push(object("x", &format!("{n}")), false);
+        q.push(object("x", &format!("{n}")), Lane::Taking);
     }
-    q.push(object("x", "999"), true);
+    q.push(object("x", "999"), Lane::Giving);
     assert_eq!(q.pop().unwrap().name, "999");
 }
 
 #[test]
-#[ignore = "a known defect (docs/controller.md): fails until it is mended"]
 fn r08_many_refused_come_back_in_one_request() {
     let mut m = model();
     for n in 0..50 {
@@ -266,13 +218,12 @@ fn r08_many_refused_come_back_in_one_request() {
 }
 
 #[test]
-#[ignore = "a known defect (docs/controller.md): fails until it is mended"]
 fn r09_node_that_is_away_for_a_moment() {
     let mut m = model();
     m.pod(&pod("p"), "n0", "a");
     soon(&mut m);
     m.plan.remove(&crate::index::Key::Node("n0".into()));
-    m.nodes.remove("n0");
+    m.world.nodes.remove("n0");
     m.pass(Duration::from_secs(2));
     assert_eq!(
         on(&m, &scale_set("one")),
@@ -282,7 +233,6 @@ fn r09_node_that_is_away_for_a_moment() {
 }
 
 #[test]
-#[ignore = "a known defect (docs/controller.md): fails until it is mended"]
 fn r10_vm_whose_node_object_is_deleted_leaks() {
     let mut m = model();
     m.pod(&pod("p"), "vm", "a");
@@ -290,9 +240,9 @@ fn r10_vm_whose_node_object_is_deleted_leaks() {
     m.delete_pod(&pod("p"));
     m.pass(Duration::from_secs(5));
     m.plan.remove(&crate::index::Key::Node("vm".into()));
-    let node = m.nodes.remove("vm").unwrap();
+    let node = m.world.nodes.remove("vm").unwrap();
     m.pass(Duration::from_secs(60));
-    m.nodes.insert("vm".into(), node.clone());
+    m.world.nodes.insert("vm".into(), node.clone());
     m.plan
         .apply(crate::index::Object::Node(crate::index::Node::read(&node)));
     m.pass(Duration::from_secs(900));
@@ -301,7 +251,6 @@ fn r10_vm_whose_node_object_is_deleted_leaks() {
 }
 
 #[test]
-#[ignore = "a known defect (docs/controller.md): fails until it is mended"]
 fn r11_a_moved_pods_identity_lingers() {
     let mut m = model();
     m.pod(&pod("web-0"), "n0", "a");
@@ -313,7 +262,6 @@ fn r11_a_moved_pods_identity_lingers() {
 }
 
 #[test]
-#[ignore = "a known defect (docs/controller.md): fails until it is mended"]
 fn r12_assigned_without_finalizer_gets_it() {
     let mut m = model();
     m.pod(&pod("p"), "n0", "a");
@@ -327,7 +275,6 @@ fn r12_assigned_without_finalizer_gets_it() {
 }
 
 #[test]
-#[ignore = "a known defect (docs/controller.md): fails until it is mended"]
 fn r13_foreign_finalizers_stay() {
     let mut m = model();
     m.pod(&pod("p"), "n0", "a");
@@ -359,7 +306,6 @@ fn r13_foreign_finalizers_stay() {
 }
 
 #[test]
-#[ignore = "a known defect (docs/controller.md): fails until it is mended"]
 fn r14_quarantine_is_forgotten_with_its_identity() {
     let mut m = model();
     m.pod(&pod("good"), "n0", "a");
@@ -373,7 +319,6 @@ fn r14_quarantine_is_forgotten_with_its_identity() {
 }
 
 #[test]
-#[ignore = "a known defect (docs/controller.md): fails until it is mended"]
 fn r15_mic_kept_our_annotation_when_the_pod_moved() {
     let mut m = model();
     m.pod(&pod("web-0"), "n0", "a");
@@ -387,7 +332,7 @@ fn r15_mic_kept_our_annotation_when_the_pod_moved() {
         .unwrap()
         .present
         .insert(resource("a"));
-    m.pods.clear();
+    m.world.pods.clear();
     let name = ObjectRef::of(&r.metadata);
     m.records.insert(name, r.clone());
     m.crash();
@@ -397,7 +342,6 @@ fn r15_mic_kept_our_annotation_when_the_pod_moved() {
 }
 
 #[test]
-#[ignore = "a known defect (docs/controller.md): fails until it is mended"]
 fn r16_leaving_is_looked_at_once_per_newcomer() {
     let mut m = model();
     for n in 0..300 {

@@ -67,7 +67,7 @@ async fn pods_of_one_name_in_two_namespaces_protect_each_other() {
 #[ignore = "needs the control plane: cargo xtask test --only controller"]
 async fn a_stateful_pod_that_comes_again_on_another_node_takes_its_identity_along() {
     let scene = Scene::start().await;
-    let _controller = scene.leader(&["--removal-linger=30s"]).await;
+    let _controller = scene.leader(&["--removal-linger=1s"]).await;
     scene.cast("shop", "web", 1).await;
     scene.pod("shop", "web-0", 0, "web").await;
     scene.assigned(&["web-0-shop-web"]).await;

@@ -141,12 +141,12 @@ async fn an_edit_of_metadata_alone_sends_nobody_back_to_created() {
 async fn a_record_that_somebody_deletes_comes_again_while_its_pod_needs_it() {
     let (scene, _controller) = with_pod().await;
     let uid = scene.record("p-shop-web").await.metadata.uid;
+    scene
+        .delete::<AzureAssignedIdentity>("default", "p-shop-web")
+        .await;
     let unlock = json!({"metadata": {"finalizers": null}});
     scene
         .edit::<AzureAssignedIdentity>("default", "p-shop-web", unlock)
-        .await;
-    scene
-        .delete::<AzureAssignedIdentity>("default", "p-shop-web")
         .await;
     scene
         .until("another record", async || {
