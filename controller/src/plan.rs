@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use podgate_api::{ClientId, ObjectRef, ResourceId};
+use podgate_api::{AssignedState, ClientId, ObjectRef, ResourceId};
 use podgate_azure::arm::{ArmError, Compute, ComputeId};
 
 use crate::index::{Dirty, Index, Key, Object};
@@ -94,12 +94,14 @@ pub struct Plan {
     writing: HashMap<ObjectRef, Intent>,
     /// Writes that failed: how often in a row, and until when nothing is tried.
     failing: HashMap<ObjectRef, (u32, Instant)>,
-    /// When a record was first found to hold something that is not wanted.
-    unwanted: HashMap<ObjectRef, Instant>,
+    /// What records hold and nobody wants, and when that was first found.
+    unwanted: HashMap<ObjectRef, BTreeMap<Hold, Instant>>,
     waiting: Waiting,
     tally: Tally,
     /// Records that we deleted and whose end the watch has yet to tell: their uids.
     buried: HashMap<ObjectRef, String>,
+    /// Records whose end the watch told while they were being written: the answer may speak of one that is gone.
+    ended: HashMap<ObjectRef, String>,
     notices: Vec<Notice>,
     leads: bool,
 }
@@ -123,6 +125,7 @@ impl Plan {
             waiting: Waiting::default(),
             tally: Tally::default(),
             buried: HashMap::new(),
+            ended: HashMap::new(),
             notices: Vec::new(),
             leads: false,
         }
@@ -163,10 +166,18 @@ impl Plan {
     /// The API server says that an object is there, or has a new edition.
     pub fn apply(&mut self, object: Object) {
         if let Object::Record(record) = &object
-            && self.buried.get(&record.object) == Some(&record.uid)
+            && let Some(uid) = self.buried.get(&record.object)
         {
-            return;
+            if *uid == record.uid {
+                return;
+            }
+            // A list has passed over its end.
+            self.buried.remove(&record.object);
         }
+        self.take_in(object);
+    }
+
+    fn take_in(&mut self, object: Object) {
         if let Object::Identity(Err(invalid)) = &object {
             self.tell([Notice::invalid(invalid)]);
         }
@@ -176,16 +187,28 @@ impl Plan {
 
     /// The API server says that an object is gone.
     pub fn remove(&mut self, key: &Key) {
-        // What is there by now may be the next one of that name.
         if let Key::Record(record) = key
-            && let Some(uid) = self.buried.remove(record)
-            && let Some(there) = self.index.record(record)
-            && there.uid != uid
+            && self.is_of_an_earlier_one(record)
         {
             return;
         }
         let dirty = self.index.remove(key);
         self.look_again(dirty);
+    }
+
+    /// Whether the end of a record that is told is that of one we buried, and another of its name is there by now.
+    fn is_of_an_earlier_one(&mut self, record: &ObjectRef) -> bool {
+        let buried = self.buried.remove(record);
+        let Some(there) = self.index.record(record) else {
+            return false;
+        };
+        if buried.is_some_and(|uid| uid != there.uid) {
+            return true;
+        }
+        if self.writing.contains_key(record) {
+            self.ended.insert(record.clone(), there.uid.clone());
+        }
+        false
     }
 
     fn look_again(&mut self, dirty: Dirty) {
@@ -352,9 +375,10 @@ impl Plan {
     /// Azure's answer to an [`Ask`]: what is there now, or why it could not be done.
     pub fn answered(&mut self, id: &ComputeId, answer: Result<Compute, ArmError>, now: Instant) {
         let has_nodes = self.index.has_nodes(id);
+        let vouched = self.vouched(id);
         let outcome = self.with_machine(id, |machine, settings| match &answer {
-            Ok(compute) => machine.answered(compute, settings, now),
-            Err(error) => machine.failed(error, has_nodes, now),
+            Ok(compute) => machine.answered(compute, &vouched, settings, now),
+            Err(error) => machine.failed(error, has_nodes, settings, now),
         });
         let Some(outcome) = outcome else { return };
         if let Err(error) = &answer {
@@ -365,6 +389,19 @@ impl Plan {
             self.look(record);
         }
         self.stirred.insert(id.clone());
+    }
+
+    /// Identities of a machine that a record says are there.
+    fn vouched(&self, id: &ComputeId) -> BTreeSet<ResourceId> {
+        let is_assigned = |record: &ObjectRef| {
+            let there = self.index.record(record);
+            there.is_some_and(|there| there.state == AssignedState::Assigned)
+        };
+        let wanted = self.machines.get(id).into_iter().flat_map(|m| &m.wanted);
+        wanted
+            .filter(|(_, records)| records.iter().any(is_assigned))
+            .map(|(resource, _)| resource.clone())
+            .collect()
     }
 
     /// Once for each binding, however many pods wait.

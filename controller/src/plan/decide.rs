@@ -35,9 +35,9 @@ impl Plan {
                 None
             }
             (Some(wanted), None) => Some(self.create(&wanted)),
-            // It ends with somebody else's finalizer, and then another one is made.
-            (_, Some(there)) if there.deleting && !there.finalized => None,
             (None, Some(there)) => self.release(&there, now),
+            // It ends with somebody else's finalizer, and then another one is made.
+            (Some(_), Some(there)) if there.deleting && !there.finalized => None,
             (Some(wanted), Some(there)) if there.says(&wanted) => {
                 self.advance(&wanted, &there, now)
             }
@@ -58,9 +58,13 @@ impl Plan {
         there: Option<&Record>,
         now: Instant,
     ) {
-        let releases = there.is_some_and(|there| !there.releases.is_empty());
-        if there.is_none() || wanted.is_some() && !releases {
-            self.unwanted.remove(record);
+        let holds = there.map_or_else(Vec::new, |there| self.holds(there));
+        if let Some(unwanted) = self.unwanted.get_mut(record) {
+            let wanted = wanted.and_then(|wanted| wanted.hold.as_ref());
+            unwanted.retain(|hold, _| holds.contains(hold) && wanted != Some(hold));
+            if unwanted.is_empty() {
+                self.unwanted.remove(record);
+            }
         }
         let assigned = there.is_some_and(|there| there.state == AssignedState::Assigned);
         self.waiting.set(record, wanted.is_some() && !assigned, now);
@@ -139,18 +143,26 @@ impl Plan {
     fn release(&mut self, there: &Arc<Record>, now: Instant) -> Option<Write> {
         let left = self.unsettled(&self.holds(there), &there.object);
         if left.is_empty() {
-            return Some(Write::Remove(Removal::of(there)));
+            return Self::end(there);
         }
         let patch = Self::note(there, &left);
-        self.unwanted.entry(there.object.clone()).or_insert(now);
-        if !patch.is_empty() {
-            return Some(Write::Patch(patch));
-        }
         for hold in &left {
             let due = self.due(there, hold, None, now);
-            self.wait_for_end_of(hold, &there.object, due);
+            if patch.is_empty() {
+                self.wait_for_end_of(hold, &there.object, due);
+            }
         }
-        None
+        (!patch.is_empty()).then_some(Write::Patch(patch))
+    }
+
+    /// One that only other people's finalizers keep can but say that it holds nothing.
+    fn end(there: &Record) -> Option<Write> {
+        if !there.deleting || there.finalized {
+            return Some(Write::Remove(Removal::of(there)));
+        }
+        let mut patch = Patch::of(there);
+        patch.state = Some(AssignedState::Unassigned);
+        (there.state != AssignedState::Unassigned).then_some(Write::Patch(patch))
     }
 
     /// Where only the node tells what a record holds, the record is to tell it before the node is gone: the old
@@ -177,7 +189,8 @@ impl Plan {
         wanted: Option<&Assignment>,
         now: Instant,
     ) -> Instant {
-        let since = *self.unwanted.entry(there.object.clone()).or_insert(now);
+        let unwanted = self.unwanted.entry(there.object.clone()).or_default();
+        let since = *unwanted.entry(hold.clone()).or_insert(now);
         let was_edited = match wanted {
             Some(wanted) => self.index.compute(&wanted.node) == Some(&hold.compute),
             None => self.index.pod(&there.pod).is_some() && self.index.node(&there.node).is_some(),
@@ -275,8 +288,9 @@ impl Plan {
 
     fn wait_no_longer(&mut self, record: &ObjectRef) {
         for hold in self.waits.remove(record).unwrap_or_default() {
-            if let Some(machine) = self.machines.get_mut(&hold.compute) {
-                machine.withdraw(&hold.resource, record);
+            let machine = self.machines.get_mut(&hold.compute);
+            if machine.is_some_and(|machine| machine.withdraw(&hold.resource, record)) {
+                self.stirred.insert(hold.compute);
             }
         }
     }

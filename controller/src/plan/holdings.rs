@@ -18,9 +18,13 @@ const LONGEST: Duration = Duration::from_secs(5 * 60);
 /// An identity that Azure refuses is tried again after this, doubling up to [`LONGEST`]: roles that were just given take
 /// minutes to be known everywhere.
 const BARRED: Duration = Duration::from_secs(15);
+/// While somebody's operation is under way, which ends in a minute or so.
+const BUSY: Duration = Duration::from_secs(30);
 /// A change that somebody began: looked at again after this, at most for [`UNSETTLED`].
 const SETTLING: Duration = Duration::from_secs(5);
 const UNSETTLED: Duration = Duration::from_secs(120);
+/// A machine without nodes that ARM says so long is not there is gone. A single 404 proves nothing.
+const GONE: Duration = Duration::from_secs(15);
 /// More identities than one virtual machine or scale set may have.
 const MOST: usize = 256;
 
@@ -31,6 +35,16 @@ pub enum Ask {
     Look,
     /// This change.
     Change(IdentityChange),
+}
+
+impl Ask {
+    /// Failures are counted apart: a look that succeeds says nothing of the change that does not.
+    fn kind(&self) -> usize {
+        match self {
+            Self::Look => 0,
+            Self::Change(_) => 1,
+        }
+    }
 }
 
 /// One virtual machine or scale set.
@@ -46,13 +60,15 @@ pub(super) struct Holdings {
     known: Option<BTreeMap<ResourceId, Option<ClientId>>>,
     looked: Option<Instant>,
     /// Neither known to be there nor known not to be: a change of it is under way, or failed.
-    doubtful: BTreeMap<ResourceId, Doubt>,
+    doubtful: BTreeMap<ResourceId, Change>,
     /// What Azure refuses.
     barred: BTreeMap<ResourceId, Barred>,
     asked: Option<Ask>,
     /// Not before this.
     pause: Option<Instant>,
-    failures: u32,
+    /// In a row, of looks and of changes.
+    failures: [u32; 2],
+    missing: Option<Instant>,
     /// How many identities go into one request, while it is being found out which one Azure does not take.
     portion: Option<usize>,
     /// The first and the last of the identities that wait for a request.
@@ -70,15 +86,16 @@ struct Leaving {
     due: Instant,
 }
 
-/// Where a change may have led.
+/// Where a change is to lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Doubt {
-    Added,
-    Taken,
+enum Change {
+    Add,
+    Take,
 }
 
 #[derive(Debug)]
 struct Barred {
+    from: Change,
     until: Instant,
     times: u32,
 }
@@ -126,7 +143,7 @@ impl Holdings {
 
     /// Whether Azure was asked to take it away, and it is not known what became of that.
     pub(super) fn is_being_taken(&self, resource: &ResourceId) -> bool {
-        self.doubtful.get(resource) == Some(&Doubt::Taken)
+        self.doubtful.get(resource) == Some(&Change::Take)
     }
 
     /// The client id of an identity that is there, as Azure says it.
@@ -160,7 +177,8 @@ impl Holdings {
     /// A record waits for an identity to be there.
     pub(super) fn add(&mut self, resource: &ResourceId, record: &ObjectRef, now: Instant) {
         let waiting = self.adding.entry(resource.clone()).or_default();
-        if waiting.is_empty() {
+        // One that waits for its turn to be refused again makes nobody wait.
+        if waiting.is_empty() && !self.barred.contains_key(resource) {
             let first = self.burst.map_or(now, |(first, _)| first);
             self.burst = Some((first, now));
         }
@@ -178,8 +196,8 @@ impl Holdings {
         leaving.records.insert(record.clone());
     }
 
-    /// A record no longer waits.
-    pub(super) fn withdraw(&mut self, resource: &ResourceId, record: &ObjectRef) {
+    /// A record no longer waits. Whether nobody else waits for the same.
+    pub(super) fn withdraw(&mut self, resource: &ResourceId, record: &ObjectRef) -> bool {
         if let Some(waiting) = self.adding.get_mut(resource) {
             waiting.remove(record);
             if waiting.is_empty() {
@@ -192,6 +210,7 @@ impl Holdings {
                 self.removing.remove(resource);
             }
         }
+        !self.adding.contains_key(resource) && !self.removing.contains_key(resource)
     }
 
     /// The records that wait for an identity to be gone. They are not known to wait any more.
@@ -216,36 +235,51 @@ impl Holdings {
             .is_some_and(|id| settings.immutable.contains(id))
     }
 
-    /// Azure did what was asked, and this is what is there.
+    /// Azure did what was asked, and this is what is there. Of those that are `vouched` for a record says so already.
     pub(super) fn answered(
         &mut self,
         compute: &Compute,
+        vouched: &BTreeSet<ResourceId>,
         settings: &Settings,
         now: Instant,
     ) -> Outcome {
-        self.asked = None;
-        self.failures = 0;
+        let asked = self.asked.take().unwrap_or(Ask::Look);
+        self.failures[asked.kind()] = 0;
+        if matches!(asked, Ask::Change(_)) {
+            let wider = self.portion.map(|portion| portion * 2);
+            self.portion = wider.filter(|portion| *portion < MOST);
+        }
         self.pause = None;
+        self.missing = None;
         self.looked = Some(now);
-        let wider = self.portion.map(|portion| portion * 2);
-        self.portion = wider.filter(|portion| *portion < MOST);
         let present: BTreeMap<_, _> = compute
             .user_assigned
             .iter()
             .map(|(id, ids)| (id.clone(), ids.client_id.clone()))
             .collect();
-        self.settle(compute.state, &present, now);
+        self.settle(compute.state, &present, vouched, now);
         self.known = Some(present);
         self.foreign = self.strangers(settings);
-        let lacking = self.wanted.iter().filter(|(id, _)| self.is_absent(id));
-        let lacking: BTreeSet<ObjectRef> =
-            lacking.flat_map(|(_, records)| records).cloned().collect();
-        let mut records = self.waiting();
-        records.extend(lacking);
         Outcome {
-            records,
+            records: self.concerned(settings),
             ..Outcome::default()
         }
+    }
+
+    /// Records for which something is decided by what is there: what they waited for has come, or gone, or they lack it.
+    fn concerned(&self, settings: &Settings) -> BTreeSet<ObjectRef> {
+        let come = self.adding.iter().filter(|(id, _)| self.is_present(id));
+        let come = come.flat_map(|(_, records)| records);
+        let over = |id: &ResourceId| self.is_absent(id) || self.is_immutable(settings, id);
+        let gone = self.removing.iter().filter(|(id, _)| over(id));
+        let gone = gone.flat_map(|(_, leaving)| &leaving.records);
+        let lacking = self.wanted.iter().filter(|(id, _)| self.is_absent(id));
+        let lacking = lacking.flat_map(|(id, records)| {
+            let waiting = self.adding.get(id);
+            let waits = move |record: &&ObjectRef| waiting.is_some_and(|all| all.contains(*record));
+            records.iter().filter(move |record| !waits(record))
+        });
+        come.chain(gone).chain(lacking).cloned().collect()
     }
 
     fn strangers(&self, settings: &Settings) -> BTreeSet<ResourceId> {
@@ -261,11 +295,13 @@ impl Holdings {
             .collect()
     }
 
-    /// While somebody's change is under way, what is new in the list is not yet on the machines.
+    /// While somebody's change is under way, what is new in the list is not yet on the machines, and what was asked for may
+    /// still come.
     fn settle(
         &mut self,
         state: ProvisioningState,
         present: &BTreeMap<ResourceId, Option<ClientId>>,
+        vouched: &BTreeSet<ResourceId>,
         now: Instant,
     ) {
         if state != ProvisioningState::Updating {
@@ -274,59 +310,64 @@ impl Holdings {
             return;
         }
         let since = *self.unsettled.get_or_insert(now);
-        if now - since >= UNSETTLED {
-            self.doubtful.clear();
-            return;
-        }
-        let doubt = |id: &ResourceId| self.doubtful.get(id).copied().unwrap_or(Doubt::Added);
-        let new = present.keys().filter(|id| !self.is_present(id));
-        self.doubtful = new.map(|id| (id.clone(), doubt(id))).collect();
-        self.pause = Some(now + SETTLING);
-    }
-
-    fn waiting(&self) -> BTreeSet<ObjectRef> {
-        let adding = self.adding.values().flatten();
-        let removing = self.removing.values().flat_map(|leaving| &leaving.records);
-        adding.chain(removing).cloned().collect()
-    }
-
-    /// Azure did not do what was asked, or only some of it. That a machine is not there is believed where no node of it is:
-    /// what is not there holds nothing.
-    pub(super) fn failed(&mut self, error: &ArmError, has_nodes: bool, now: Instant) -> Outcome {
-        let asked = match self.asked.take() {
-            Some(Ask::Change(change)) => change,
-            // Whoever waits for the look waits for what would have followed it.
-            _ => IdentityChange {
-                add: self.adding.keys().cloned().collect(),
-                remove: BTreeSet::new(),
-            },
+        let may_come = |id: &ResourceId, change: &mut Change| {
+            *change == Change::Add && !present.contains_key(id)
         };
-        if error.class == ErrorClass::NotFound && !has_nodes {
-            self.known = Some(BTreeMap::new());
-            self.looked = Some(now);
-            self.doubtful.clear();
-            return Outcome {
-                records: self.waiting(),
-                ..Outcome::default()
+        let mut doubtful = std::mem::take(&mut self.doubtful);
+        if now - since < UNSETTLED {
+            let known = self.known.as_ref();
+            let was_there = |id: &ResourceId| {
+                !doubtful.contains_key(id) && known.is_some_and(|known| known.contains_key(id))
             };
+            let new = present
+                .keys()
+                .filter(|id| !vouched.contains(*id) && !was_there(id));
+            let new: Vec<ResourceId> = new.cloned().collect();
+            doubtful.retain(|id, change| may_come(id, change) || new.contains(id));
+            for id in new {
+                doubtful.entry(id).or_insert(Change::Add);
+            }
+            self.pause = Some(now + SETTLING);
+        } else {
+            doubtful.retain(may_come);
         }
-        let ours = |ids: &BTreeSet<ResourceId>| -> Vec<ResourceId> {
+        self.doubtful = doubtful;
+    }
+
+    /// Azure did not do what was asked, or only some of it. That a machine is not there is believed where no node of it is,
+    /// in time: what is not there holds nothing.
+    pub(super) fn failed(
+        &mut self,
+        error: &ArmError,
+        has_nodes: bool,
+        settings: &Settings,
+        now: Instant,
+    ) -> Outcome {
+        let asked = self.asked.take().unwrap_or(Ask::Look);
+        if error.class == ErrorClass::NotFound && !has_nodes {
+            return self.not_found(settings, now);
+        }
+        self.missing = None;
+        let change = match &asked {
+            Ask::Change(change) => change.clone(),
+            Ask::Look => self.would_follow(now),
+        };
+        let named = |ids: &BTreeSet<ResourceId>| -> Vec<ResourceId> {
             let named = error.identities().iter();
             named.filter(|id| ids.contains(*id)).cloned().collect()
         };
-        let (refused, stuck) = (ours(&asked.add), ours(&asked.remove));
-        if refused.is_empty() && stuck.is_empty() {
+        let (refused, stuck) = (named(&change.add), named(&change.remove));
+        if asked == Ask::Look || refused.is_empty() && stuck.is_empty() {
             self.failed_as_a_whole(error, &asked, now);
             return Outcome {
-                refused: asked.add.into_iter().collect(),
-                stuck: asked.remove.into_iter().collect(),
+                refused: change.add.into_iter().collect(),
+                stuck: change.remove.into_iter().collect(),
                 ..Outcome::default()
             };
         }
         // The rest of them may do without those, at once.
-        for id in refused.iter().chain(&stuck) {
-            self.bar(id, now);
-        }
+        self.bar(&refused, Change::Add, now);
+        self.bar(&stuck, Change::Take, now);
         Outcome {
             refused,
             stuck,
@@ -334,16 +375,45 @@ impl Holdings {
         }
     }
 
-    fn failed_as_a_whole(&mut self, error: &ArmError, asked: &IdentityChange, now: Instant) {
-        if is_about_the_request(&error.class) {
-            self.narrow(asked, now);
-        } else {
-            self.failures = self.failures.saturating_add(1);
+    fn not_found(&mut self, settings: &Settings, now: Instant) -> Outcome {
+        let since = *self.missing.get_or_insert(now);
+        if now - since < GONE {
+            self.pause = Some(now + SETTLING);
+            return Outcome::default();
         }
-        let wait = error
-            .retry_after()
-            .unwrap_or_else(|| backoff(SHORTEST, self.failures.max(1)));
-        self.pause = Some(now + wait.max(SHORTEST));
+        self.known = Some(BTreeMap::new());
+        self.looked = Some(now);
+        self.doubtful.clear();
+        self.foreign.clear();
+        Outcome {
+            records: self.concerned(settings),
+            ..Outcome::default()
+        }
+    }
+
+    /// Whoever waits for a look waits for what would have followed it.
+    fn would_follow(&self, now: Instant) -> IdentityChange {
+        let due = self.removing.iter().filter(|(_, all)| all.due <= now);
+        IdentityChange {
+            add: self.adding.keys().cloned().collect(),
+            remove: due.map(|(id, _)| id.clone()).collect(),
+        }
+    }
+
+    fn failed_as_a_whole(&mut self, error: &ArmError, asked: &Ask, now: Instant) {
+        let failures = &mut self.failures[asked.kind()];
+        *failures = failures.saturating_add(1);
+        let mut wait = backoff(SHORTEST, *failures);
+        match asked {
+            Ask::Change(change) if is_about_the_request(&error.class) => {
+                *failures = 0;
+                wait = SHORTEST;
+                self.narrow(change, now);
+            }
+            _ if is_busy(&error.class) => wait = wait.min(BUSY),
+            _ => {}
+        }
+        self.pause = Some(now + error.retry_after().unwrap_or(wait).max(SHORTEST));
     }
 
     /// Azure does not take the request and names none of ours: less of it, until the one is found.
@@ -354,22 +424,27 @@ impl Holdings {
             // Without what is to be taken first: nobody waits for that.
             _ if adds > 0 && removes > 0 => Some(adds),
             1 => {
-                for id in asked.add.iter().chain(&asked.remove) {
-                    self.bar(id, now);
-                }
+                self.bar(&asked.add, Change::Add, now);
+                self.bar(&asked.remove, Change::Take, now);
                 None
             }
             several => Some(several / 2),
         };
     }
 
-    fn bar(&mut self, id: &ResourceId, now: Instant) {
-        let times = self
-            .barred
-            .get(id)
-            .map_or(1, |barred| barred.times.saturating_add(1));
-        let until = now + backoff(BARRED, times);
-        self.barred.insert(id.clone(), Barred { until, times });
+    fn bar<'a>(
+        &mut self,
+        ids: impl IntoIterator<Item = &'a ResourceId>,
+        from: Change,
+        now: Instant,
+    ) {
+        for id in ids {
+            let before = self.barred.get(id).filter(|barred| barred.from == from);
+            let times = before.map_or(1, |barred| barred.times.saturating_add(1));
+            let until = now + backoff(BARRED, times);
+            self.barred
+                .insert(id.clone(), Barred { from, until, times });
+        }
     }
 
     /// Where nothing else makes it look before, it does so at `first`.
@@ -383,6 +458,14 @@ fn is_about_the_request(class: &ErrorClass) -> bool {
     matches!(
         class,
         ErrorClass::Invalid | ErrorClass::Identities(_) | ErrorClass::LinkedAuthorization(_)
+    )
+}
+
+/// Whether somebody's operation is in the way, which ends by itself.
+fn is_busy(class: &ErrorClass) -> bool {
+    matches!(
+        class,
+        ErrorClass::Conflict { .. } | ErrorClass::PreconditionFailed | ErrorClass::Unfinished
     )
 }
 

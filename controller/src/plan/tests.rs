@@ -5,3 +5,4 @@ mod model;
 mod properties;
 mod review;
 mod scenarios;
+mod second_review;

@@ -196,13 +196,16 @@ impl Plan {
         now: Instant,
     ) {
         let intent = self.writing.remove(record);
+        let ended = self.ended.remove(record);
         match (outcome, intent) {
             (Ok(Written::Record(written)), intent) => {
                 self.failing.remove(record);
                 if matches!(intent, Some(Intent::Assign)) {
                     self.tell_applied(record);
                 }
-                self.apply(Object::Record(written));
+                if ended.as_ref() != Some(&written.uid) {
+                    self.take_in(Object::Record(written));
+                }
             }
             (Ok(Written::Gone), intent) => {
                 self.failing.remove(record);

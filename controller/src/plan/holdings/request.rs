@@ -6,7 +6,7 @@ use std::time::Instant;
 use podgate_api::ResourceId;
 use podgate_azure::arm::IdentityChange;
 
-use super::{Ask, Doubt, Holdings};
+use super::{Ask, Change, Holdings};
 use crate::plan::Settings;
 
 /// A burst of new identities is waited for at most so many times the time of silence.
@@ -34,29 +34,29 @@ impl Holdings {
             return Next::Wait(pause);
         }
         let change = self.portion_of(self.change(settings, now));
-        let ask = match (
-            change.add.is_empty() && change.remove.is_empty(),
-            &self.known,
-        ) {
-            (true, _) => match self.drift(settings, now) {
-                Some(due) if due <= now => Ask::Look,
-                due => return self.later(due, now),
-            },
-            // Who is immutable, only a look tells.
-            (false, None) => Ask::Look,
-            (false, Some(_)) => match self.silence(settings, &change).filter(|at| *at > now) {
-                Some(at) => return Next::Wait(at),
-                None => Ask::Change(change),
-            },
-        };
-        self.begin(ask)
+        let drift = self.drift(settings, now);
+        let is_idle = change.add.is_empty() && change.remove.is_empty();
+        // Who is immutable, only a look tells.
+        if drift.is_some_and(|due| due <= now) || !is_idle && self.known.is_none() {
+            return self.begin(Ask::Look);
+        }
+        if is_idle {
+            return self.later(drift, now);
+        }
+        match self.silence(settings, &change).filter(|at| *at > now) {
+            Some(at) => Next::Wait(at),
+            None => self.begin(Ask::Change(change)),
+        }
     }
 
     fn begin(&mut self, ask: Ask) -> Next {
         if let Ask::Change(change) = &ask {
-            let added = change.add.iter().map(|id| (id.clone(), Doubt::Added));
-            let taken = change.remove.iter().map(|id| (id.clone(), Doubt::Taken));
-            self.doubtful.extend(added.chain(taken));
+            for id in &change.remove {
+                // What was asked for before may come yet.
+                self.doubtful.entry(id.clone()).or_insert(Change::Take);
+            }
+            let added = change.add.iter().map(|id| (id.clone(), Change::Add));
+            self.doubtful.extend(added);
             self.burst = None;
         }
         self.asked = Some(ask.clone());
@@ -66,10 +66,12 @@ impl Holdings {
     /// What was refused and is not asked for any more, or was done by somebody else, is no longer held against anybody.
     fn pardon(&mut self) {
         let mut barred = std::mem::take(&mut self.barred);
-        barred.retain(|id, _| {
+        barred.retain(|id, barred| {
             let comes = self.wanted.contains_key(id) || self.adding.contains_key(id);
-            let goes = self.removing.contains_key(id);
-            comes && !self.is_present(id) || goes && !self.is_absent(id)
+            match barred.from {
+                Change::Add => comes && !self.is_present(id),
+                Change::Take => !comes && self.removing.contains_key(id) && !self.is_absent(id),
+            }
         });
         self.barred = barred;
     }

@@ -60,7 +60,11 @@ impl Model {
         }
     }
 
-    pub(super) fn azure(&mut self, id: &ComputeId, ask: &Ask) -> Result<Compute, ArmError> {
+    pub(in crate::plan::tests) fn azure(
+        &mut self,
+        id: &ComputeId,
+        ask: &Ask,
+    ) -> Result<Compute, ArmError> {
         self.looks += 1;
         if let Some(class) = self.refusal(id) {
             return Err(super::error(class));

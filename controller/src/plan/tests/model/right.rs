@@ -42,7 +42,8 @@ impl Model {
     fn spoken_of(&self, id: &ComputeId) -> BTreeSet<ResourceId> {
         let mut spoken = BTreeSet::new();
         for record in self.records.values().map(Record::read) {
-            if !record.finalized {
+            // One that goes is kept by somebody's finalizer.
+            if !record.finalized && !record.deleting {
                 continue;
             }
             let nodes = [&self.world.nodes, &self.seen.nodes];
