@@ -228,7 +228,7 @@ impl Model {
 
     fn echo(&mut self, record: &ObjectRef, outcome: &Result<Written, NotWritten>) {
         if outcome.is_ok() {
-            let there = self.records.get(record).cloned();
+            let there = self.records.get(record).cloned().map(Box::new);
             self.tell(Told::Record(record.clone(), there));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use podgate_api::{AzureIdentitySpec, IdentityType};
+use podgate_api::{AzureIdentitySpec, IdentityType, ObjectRef};
 use podgate_azure::arm::ComputeId;
 use proptest::prelude::*;
 
@@ -76,11 +76,14 @@ enum Step {
     Lag(usize, bool),
     Hear(usize),
     AsTheOldOne(u8),
+    Strip(u8),
 }
 
 fn mood() -> impl Strategy<Value = Mood> {
-    use Mood::{Deleting, Fussy, NotFound, Updating, Well};
-    prop::sample::select(vec![Well, Well, Updating, Deleting, NotFound, Fussy])
+    use Mood::{Deaf, Deleting, Fussy, NotFound, Shut, Stubborn, Updating, Well};
+    prop::sample::select(vec![
+        Well, Well, Updating, Deleting, NotFound, Fussy, Deaf, Shut, Stubborn,
+    ])
 }
 
 const SPACES: [&str; 2] = ["a", "b"];
@@ -116,6 +119,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..KINDS, any::<bool>()).prop_map(|(kind, on)| Step::Lag(kind, on)),
         3 => (0..KINDS).prop_map(Step::Hear),
         1 => any::<u8>().prop_map(Step::AsTheOldOne),
+        1 => any::<u8>().prop_map(Step::Strip),
     ]
 }
 
@@ -203,9 +207,8 @@ fn play(model: &mut Model, step: Step) {
         Step::Node(number) => add_node(model, number),
         Step::DeleteNode(number) => model.delete_node(&name('n', number)),
         Step::DeleteRecord(which) => {
-            let records: Vec<_> = model.records.keys().cloned().collect();
-            if let Some(record) = records.get(usize::from(which) % records.len().max(1)) {
-                model.delete_record(record);
+            if let Some(record) = nth_record(model, which) {
+                model.delete_record(&record);
             }
         }
         Step::ByHand {
@@ -228,12 +231,25 @@ fn play(model: &mut Model, step: Step) {
         Step::Lag(kind, on) => model.lag(kind, on),
         Step::Hear(kind) => model.hear(kind, 1),
         Step::AsTheOldOne(which) => {
-            let records: Vec<_> = model.records.keys().cloned().collect();
-            if let Some(record) = records.get(usize::from(which) % records.len().max(1)) {
-                model.write_as_the_old_one(record);
+            if let Some(record) = nth_record(model, which) {
+                model.write_as_the_old_one(&record);
+            }
+        }
+        Step::Strip(which) => {
+            if let Some(record) = nth_record(model, which) {
+                model.strip(&record);
             }
         }
     }
+}
+
+fn nth_record(model: &Model, which: u8) -> Option<ObjectRef> {
+    let count = model.records.len().max(1);
+    model
+        .records
+        .keys()
+        .nth(usize::from(which) % count)
+        .cloned()
 }
 
 fn compute(which: u8) -> ComputeId {
@@ -269,6 +285,36 @@ fn start(namespaced: bool) -> Model {
     model
 }
 
+/// Few things, so that what happens to one often concerns another.
+fn small_step() -> impl Strategy<Value = Step> {
+    let two = 0..2u8;
+    prop_oneof![
+        6 => (two.clone(), 0..3u8, two.clone()).prop_map(|(name, node, label)| Step::Pod { space: 0, name, node, label }),
+        2 => (two.clone(), two.clone()).prop_map(|(name, label)| Step::Relabel { space: 0, name, label }),
+        4 => two.clone().prop_map(|name| Step::DeletePod { space: 0, name }),
+        1 => (two.clone(), two.clone()).prop_map(|(name, resource)| Step::Identity { space: 0, name, resource, kind: 0, namespaced: false }),
+        1 => two.clone().prop_map(|name| Step::DeleteBinding { space: 0, name }),
+        3 => two.clone().prop_map(|name| Step::Binding { space: 0, name, identity: name, label: name, weight: 0 }),
+        1 => (0..3u8).prop_map(Step::Node),
+        1 => (0..3u8).prop_map(Step::DeleteNode),
+        1 => any::<u8>().prop_map(Step::DeleteRecord),
+        1 => (two.clone(), two.clone()).prop_map(|(machine, resource)| Step::ByHand { machine, resource }),
+        8 => Just(Step::Take),
+        10 => any::<u8>().prop_map(Step::CarryOut),
+        4 => (0..400u16).prop_map(Step::Pass),
+        4 => (0..40_000u16).prop_map(Step::Pass),
+        1 => Just(Step::Crash),
+        2 => any::<u8>().prop_map(Step::CrashAfter),
+        1 => any::<bool>().prop_map(Step::Throttle),
+        1 => any::<bool>().prop_map(Step::ApiAway),
+        2 => (two, mood()).prop_map(|(machine, mood)| Step::Mood { machine, mood }),
+        1 => (0..KINDS, any::<bool>()).prop_map(|(kind, on)| Step::Lag(kind, on)),
+        3 => (0..KINDS).prop_map(Step::Hear),
+        1 => any::<u8>().prop_map(Step::AsTheOldOne),
+        1 => any::<u8>().prop_map(Step::Strip),
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(500), ..ProptestConfig::default() })]
 
@@ -289,6 +335,21 @@ proptest! {
         let mut model = start(false);
         model.names_nobody = names_nobody;
         model.refused.insert(resource("r0"));
+        for step in steps {
+            play(&mut model, step);
+        }
+        model.assert_right();
+    }
+
+    /// The same of few things, so that what happens to one often concerns another.
+    #[test]
+    fn small_worlds_end_right(steps in prop::collection::vec(small_step(), 1..120)) {
+        let mut model = start(false);
+        for number in 0..2 {
+            let (i, b) = (object("a", &name('i', number)), object("a", &name('b', number)));
+            model.identity(&i, managed(&name('r', number)), false);
+            model.binding(&b, &i.name, &name('l', number), 0);
+        }
         for step in steps {
             play(&mut model, step);
         }

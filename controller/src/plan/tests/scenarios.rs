@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use podgate_api::{AssignedState, AzureIdentitySpec, IdentityType, ObjectRef};
-use podgate_azure::arm::ErrorClass;
+use podgate_azure::arm::{ComputeId, ErrorClass};
 
 use super::model::{
     LINGER, Model, Mood, error, machine, managed, object, resource, scale_set, settings,
@@ -76,4 +76,23 @@ pub(super) fn writes(model: &mut Model) {
         model.carry_out(which);
         model.take();
     }
+}
+
+/// Takes the next request to Azure out of what is pending, letting time pass and writes be done until there is one.
+pub(super) fn request(m: &mut Model) -> (ComputeId, Ask) {
+    for _ in 0..1_000 {
+        writes(m);
+        if let Some(which) = m
+            .pending
+            .iter()
+            .position(|effect| matches!(effect, Effect::Azure(..)))
+        {
+            let Effect::Azure(id, ask) = m.pending.remove(which) else {
+                unreachable!()
+            };
+            return (id, ask);
+        }
+        m.now = m.plan.wakes_at().expect("something is due").max(m.now);
+    }
+    panic!("nothing is asked for");
 }

@@ -3,32 +3,13 @@
 use std::time::Duration;
 
 use podgate_api::{AssignedState, ObjectRef};
-use podgate_azure::arm::{ComputeId, ErrorClass};
+use podgate_azure::arm::ErrorClass;
 
 use super::model::*;
-use super::scenarios::{model, on, pod, record, soon, state, writes};
+use super::scenarios::{model, on, pod, record, request, soon, state, writes};
 use crate::index::{Key, Object};
 use crate::plan::{Ask, Effect, Write, Written};
 use crate::record::Record;
-
-/// Takes the next request to Azure out of what is pending, letting time pass and writes be done until there is one.
-fn request(m: &mut Model) -> (ComputeId, Ask) {
-    for _ in 0..1_000 {
-        writes(m);
-        if let Some(which) = m
-            .pending
-            .iter()
-            .position(|effect| matches!(effect, Effect::Azure(..)))
-        {
-            let Effect::Azure(id, ask) = m.pending.remove(which) else {
-                unreachable!()
-            };
-            return (id, ask);
-        }
-        m.now = m.plan.wakes_at().expect("something is due").max(m.now);
-    }
-    panic!("nothing is asked for");
-}
 
 /// Lets time pass while each change of a machine ends so, and looks succeed.
 fn changes_fail(m: &mut Model, time: Duration, class: &ErrorClass) {

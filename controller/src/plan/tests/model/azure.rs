@@ -40,6 +40,12 @@ pub(in crate::plan::tests) enum Mood {
     NotFound,
     /// It takes no change of more than one identity, and does not say why.
     Fussy,
+    /// It does what it is asked, and nobody hears of it.
+    Deaf,
+    /// It takes no change at all.
+    Shut,
+    /// It lets nothing go, and says what.
+    Stubborn,
 }
 
 impl Model {
@@ -70,7 +76,18 @@ impl Model {
             return Err(super::error(class));
         }
         if let Ask::Change(change) = ask {
+            let mood = self.azure[id].mood;
+            if mood == Mood::Shut {
+                return Err(super::error(ErrorClass::Forbidden));
+            }
+            if mood == Mood::Stubborn && !change.remove.is_empty() {
+                let named = change.remove.iter().cloned().collect();
+                return Err(super::error(ErrorClass::Identities(named)));
+            }
             self.change(id, change).map_err(super::error)?;
+            if mood == Mood::Deaf {
+                return Err(super::error(ErrorClass::Unfinished));
+            }
         }
         let machine = &self.azure[id];
         let ids = |_| AssignedIds {

@@ -26,11 +26,11 @@ pub(in crate::plan::tests) struct World {
 /// What a watch tells: an object's new edition, or its end. Each kind has a watch of its own, with a delay of its own.
 #[derive(Clone, Debug)]
 pub(super) enum Told {
-    Pod(ObjectRef, Option<core::Pod>),
-    Node(String, Option<core::Node>),
+    Pod(ObjectRef, Option<Box<core::Pod>>),
+    Node(String, Option<Box<core::Node>>),
     Identity(ObjectRef, Option<AzureIdentity>),
     Binding(ObjectRef, Option<AzureIdentityBinding>),
-    Record(ObjectRef, Option<AzureAssignedIdentity>),
+    Record(ObjectRef, Option<Box<AzureAssignedIdentity>>),
 }
 
 pub(in crate::plan::tests) const KINDS: usize = 5;
@@ -105,8 +105,8 @@ impl Model {
             },
         }
         match told {
-            Told::Pod(name, pod) => put(&mut self.seen.pods, name, pod),
-            Told::Node(name, node) => put(&mut self.seen.nodes, name, node),
+            Told::Pod(name, pod) => put(&mut self.seen.pods, name, pod.map(|pod| *pod)),
+            Told::Node(name, node) => put(&mut self.seen.nodes, name, node.map(|node| *node)),
             Told::Identity(name, identity) => put(&mut self.seen.identities, name, identity),
             Told::Binding(name, binding) => put(&mut self.seen.bindings, name, binding),
             Told::Record(..) => {}
@@ -133,7 +133,7 @@ impl Model {
         )
         .unwrap();
         self.world.nodes.insert(name.to_owned(), node.clone());
-        self.tell(Told::Node(name.to_owned(), Some(node)));
+        self.tell(Told::Node(name.to_owned(), Some(Box::new(node))));
     }
 
     /// Its machine stays.
@@ -171,7 +171,7 @@ impl Model {
     fn write_pod(&mut self, pod: core::Pod) {
         let name = ObjectRef::of(&pod.metadata);
         self.world.pods.insert(name.clone(), pod.clone());
-        self.tell(Told::Pod(name, Some(pod)));
+        self.tell(Told::Pod(name, Some(Box::new(pod))));
     }
 
     pub(in crate::plan::tests) fn relabel(&mut self, name: &ObjectRef, label: &str) {
@@ -255,7 +255,16 @@ impl Model {
             .get_or_insert_with(|| format!("uid-{version}"));
         record.metadata.resource_version = Some(version);
         self.records.insert(name.clone(), record.clone());
-        self.tell(Told::Record(name, Some(record)));
+        self.tell(Told::Record(name, Some(Box::new(record))));
+    }
+
+    /// Somebody takes the finalizer off a record that nobody deletes.
+    pub(in crate::plan::tests) fn strip(&mut self, name: &ObjectRef) {
+        let there = self.records.get(name).cloned();
+        if let Some(mut record) = there.filter(|r| r.metadata.deletion_timestamp.is_none()) {
+            record.metadata.finalizers = None;
+            self.write_record(record);
+        }
     }
 
     pub(in crate::plan::tests) fn delete_record(&mut self, name: &ObjectRef) {
@@ -265,6 +274,13 @@ impl Model {
             match record.metadata.finalizers.is_some() {
                 true => self.write_record(record),
                 false => {
+                    // By force, with all that it knew.
+                    let forgotten = Record::read(&record);
+                    for machine in self.azure.values_mut() {
+                        machine.lost.extend(forgotten.resource.clone());
+                        let releases = forgotten.releases.iter();
+                        machine.lost.extend(releases.map(|hold| hold.resource.clone()));
+                    }
                     self.records.remove(name);
                     self.tell(Told::Record(name.clone(), None));
                 }
