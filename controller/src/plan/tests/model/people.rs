@@ -34,6 +34,7 @@ pub(super) enum Told {
 }
 
 pub(in crate::plan::tests) const KINDS: usize = 5;
+const RECORDS: usize = 4;
 
 impl Told {
     fn kind(&self) -> usize {
@@ -42,7 +43,7 @@ impl Told {
             Self::Node(..) => 1,
             Self::Identity(..) => 2,
             Self::Binding(..) => 3,
-            Self::Record(..) => 4,
+            Self::Record(..) => RECORDS,
         }
     }
 }
@@ -258,10 +259,11 @@ impl Model {
         self.tell(Told::Record(name, Some(Box::new(record))));
     }
 
-    /// Somebody takes the finalizer off a record that nobody deletes.
+    /// Somebody takes the finalizer off a record that nobody deletes. What is done by force and not heard of, nobody can heed.
     pub(in crate::plan::tests) fn strip(&mut self, name: &ObjectRef) {
         let there = self.records.get(name).cloned();
-        if let Some(mut record) = there.filter(|r| r.metadata.deletion_timestamp.is_none()) {
+        let there = there.filter(|record| record.metadata.deletion_timestamp.is_none());
+        if let Some(mut record) = there.filter(|_| !self.lags[RECORDS]) {
             record.metadata.finalizers = None;
             self.write_record(record);
         }
@@ -273,13 +275,16 @@ impl Model {
             record.metadata.deletion_timestamp = Some(now);
             match record.metadata.finalizers.is_some() {
                 true => self.write_record(record),
+                false if self.lags[RECORDS] => {}
                 false => {
                     // By force, with all that it knew.
                     let forgotten = Record::read(&record);
                     for machine in self.azure.values_mut() {
                         machine.lost.extend(forgotten.resource.clone());
                         let releases = forgotten.releases.iter();
-                        machine.lost.extend(releases.map(|hold| hold.resource.clone()));
+                        machine
+                            .lost
+                            .extend(releases.map(|hold| hold.resource.clone()));
                     }
                     self.records.remove(name);
                     self.tell(Told::Record(name.clone(), None));
