@@ -8,22 +8,22 @@
 //!
 //! Facts: azure-rest-api-specs `Microsoft.Compute/ComputeRP`, "Track asynchronous Azure operations", and what
 //! aad-pod-identity's controller sent. One call is one request; [`ArmClient::wait`] alone makes several, and
-//! [`ArmClient::apply`] is the whole round for who needs no more than that.
+//! [`ArmClient::apply`] is the whole round for who needs no more than that. Where our own count of what Azure allows
+//! says so, a call waits before it is made; that is no failure.
 
 use std::time::Duration;
 
-use ::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, IF_MATCH, USER_AGENT};
+use ::http::header::{ACCEPT, CONTENT_TYPE, IF_MATCH, USER_AGENT};
 use ::http::request::Builder;
-use ::http::{HeaderValue, Method, Request, Response, StatusCode};
+use ::http::{HeaderValue, Method, Request, StatusCode};
 use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
-use zeroize::Zeroizing;
 
 use crate::credential::ArmCredential;
-use crate::failure::Failure;
-use crate::http::{Bounds, HttpClient};
+use crate::http::{Gate, HttpClient};
 
+mod apply;
 pub mod compute;
 pub mod endpoint;
 pub mod error;
@@ -32,6 +32,7 @@ pub mod limits;
 pub mod operation;
 pub mod patch;
 mod refusal;
+mod send;
 
 pub use compute::{AssignedIds, Compute, Etag, IdentityType, ProvisioningState};
 pub use endpoint::{ArmEndpoint, InvalidEndpoint, UntrustedUrl};
@@ -40,13 +41,10 @@ pub use id::{ComputeId, ComputeKind, InvalidComputeId};
 pub use limits::{ArmLimits, CallKind};
 pub use operation::{Operation, Progress};
 pub use patch::{IdentityChange, IdentityPatch, MAX_IDENTITIES};
+use send::{Call, Observer};
 
 /// Longest answer, in bytes. A scale set with a thousand identities has some 400 KiB.
 const MAX_BODY: usize = 4 * 1024 * 1024;
-
-/// Requests of one [`ArmClient::apply`]: enough for some thousand identities. More means that somebody else
-/// undoes what we do.
-const MAX_ROUNDS: usize = 10;
 
 /// How long things take. The defaults are for Azure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +68,7 @@ pub struct ArmClient {
     limits: ArmLimits,
     timing: Timing,
     user_agent: HeaderValue,
+    observer: Observer,
 }
 
 /// What a PATCH led to.
@@ -110,6 +109,7 @@ impl ArmClient {
             limits,
             timing: Timing::default(),
             user_agent: HeaderValue::from_static(user_agent),
+            observer: Observer::new(|_, _| {}),
         }
     }
 
@@ -125,54 +125,69 @@ impl ArmClient {
         Self { user_agent, ..self }
     }
 
-    /// Which ARM it asks.
-    pub fn endpoint(&self) -> &ArmEndpoint {
-        &self.endpoint
-    }
-
-    /// What it keeps to.
-    pub fn limits(&self) -> &ArmLimits {
-        &self.limits
+    /// The same, and `observer` is told of each request that was sent: what it was, and `ok` or the
+    /// [category](ErrorClass::category) of its failure.
+    #[must_use]
+    pub fn with_observer(
+        self,
+        observer: impl Fn(CallKind, &'static str) + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            observer: Observer::new(observer),
+            ..self
+        }
     }
 
     /// Looks at a virtual machine or scale set.
     ///
     /// # Errors
-    /// See [`ErrorClass`]. `Throttled` comes without a request where our own count forbids one.
+    /// See [`ErrorClass`]. `Throttled` comes without a request until the time that ARM named with a 429.
     pub async fn get(&self, id: &ComputeId) -> Result<Compute, ArmError> {
         let tried = format!("reading {id}");
         let request = self.request(Method::GET, &self.endpoint.resource(id));
-        let answer = self
-            .send(id, CallKind::Get, &tried, request, Bytes::new())
-            .await?;
+        let call = Call::new(id, CallKind::Get, &tried);
+        let answer = self.send(&call, request, Bytes::new()).await?;
         if answer.status() != StatusCode::OK {
             return Err(refusal::of_answer(&tried, &answer));
         }
         Compute::read(id, answer.body()).map_err(|problem| unavailable(&tried, problem))
     }
 
-    /// Sends one change. Its effect is there when the operation has come to its end.
+    /// Sends one change, if `gate` is still open at the moment when it would be sent: after every wait, with a token, on a
+    /// connection. Its effect is there when the operation has come to its end.
     ///
     /// # Errors
-    /// See [`ErrorClass`]. With `Untrusted` and `Unavailable` the change may have been taken: look again.
-    pub async fn patch(&self, id: &ComputeId, patch: &IdentityPatch) -> Result<Patched, ArmError> {
+    /// See [`ErrorClass`]; `Superseded` where the gate was closed, and nothing was sent. With `Untrusted` and `Unavailable`
+    /// the change may have been taken: look again.
+    pub async fn patch(
+        &self,
+        id: &ComputeId,
+        patch: &IdentityPatch,
+        gate: Gate,
+    ) -> Result<Patched, ArmError> {
         let tried = format!("changing the identities of {id}");
-        let mut request = self
-            .request(Method::PATCH, &self.endpoint.resource(id))
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(etag) = patch.if_match() {
-            request = request.header(IF_MATCH, etag.as_str());
-        }
+        let call = Call {
+            gate: Some(gate),
+            ..Call::new(id, CallKind::Patch, &tried)
+        };
         let body = Bytes::from(patch.body().to_string());
-        let answer = self
-            .send(id, CallKind::Patch, &tried, request, body)
-            .await?;
+        let answer = self.send(&call, self.change(id, patch), body).await?;
         if !answer.status().is_success() {
             return Err(refusal::of_answer(&tried, &answer));
         }
         let operation = Operation::started(&self.endpoint, id, &answer)
             .map_err(|url| ArmError::new(ErrorClass::Untrusted, &tried, url.to_string()))?;
         Ok(operation.map_or(Patched::Done, Patched::Started))
+    }
+
+    fn change(&self, id: &ComputeId, patch: &IdentityPatch) -> Builder {
+        let request = self
+            .request(Method::PATCH, &self.endpoint.resource(id))
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        match patch.if_match() {
+            Some(etag) => request.header(IF_MATCH, etag.as_str()),
+            None => request,
+        }
     }
 
     /// Asks once how far an operation is.
@@ -183,9 +198,8 @@ impl ArmClient {
         let id = operation.id();
         let tried = format!("following the change of {id}");
         let request = self.request(Method::GET, &operation.url(&self.endpoint));
-        let answer = self
-            .send(id, CallKind::Poll, &tried, request, Bytes::new())
-            .await?;
+        let call = Call::new(id, CallKind::Poll, &tried);
+        let answer = self.send(&call, request, Bytes::new()).await?;
         operation.read(&tried, &answer)
     }
 
@@ -226,98 +240,12 @@ impl ArmClient {
         }
     }
 
-    /// Brings a resource to what is wanted: looks, changes, follows, looks again, until nothing is left to do.
-    /// Answers with the resource as it is afterwards. Nothing is tried again: that is the caller's to decide.
-    ///
-    /// `may_write` is asked before each change: looks may take minutes, after which the caller may have become one
-    /// who must not write any more.
-    ///
-    /// # Errors
-    /// The first failure. What was done before it stays done.
-    pub async fn apply(
-        &self,
-        id: &ComputeId,
-        change: &IdentityChange,
-        may_write: impl Fn() -> bool,
-    ) -> Result<Compute, ArmError> {
-        let tried = format!("changing the identities of {id}");
-        for _ in 0..MAX_ROUNDS {
-            let compute = self.get(id).await?;
-            let Some(patch) = IdentityPatch::next(&compute, change) else {
-                return Ok(compute);
-            };
-            if compute.state == ProvisioningState::Deleting {
-                return Err(ArmError::new(
-                    ErrorClass::Deleting,
-                    tried,
-                    "it is being deleted",
-                ));
-            }
-            if !may_write() {
-                return Err(ArmError::new(
-                    ErrorClass::Superseded,
-                    tried,
-                    "somebody else is in charge by now",
-                ));
-            }
-            if let Patched::Started(operation) = self.patch(id, &patch).await? {
-                self.wait(&operation).await?;
-            }
-        }
-        Err(unavailable(
-            &tried,
-            "each change succeeded, and the next look found it undone",
-        ))
-    }
-
     fn request(&self, method: Method, url: &Url) -> Builder {
         Request::builder()
             .method(method)
             .uri(url.as_str())
             .header(USER_AGENT, &self.user_agent)
             .header(ACCEPT, HeaderValue::from_static("application/json"))
-    }
-
-    /// One request: admitted, with a token, its answer read for what it says of the limits.
-    async fn send(
-        &self,
-        id: &ComputeId,
-        kind: CallKind,
-        tried: &str,
-        request: Builder,
-        body: Bytes,
-    ) -> Result<Response<Bytes>, ArmError> {
-        self.admit(id, kind, tried)?;
-        let token = self
-            .credential
-            .token()
-            .await
-            .map_err(|failure| no_token(tried, failure))?;
-        let header = bearer(token.secret()).map_err(|problem| unavailable(tried, problem))?;
-        let request = request.header(AUTHORIZATION, header).body(body);
-        let request = request.map_err(|error| unavailable(tried, &error.to_string()))?;
-        let bounds = Bounds {
-            deadline: self.timing.request,
-            max_body: MAX_BODY,
-        };
-        let answer = self.http.send(request, bounds).await;
-        let answer = answer.map_err(|error| unavailable(tried, &error.to_string()))?;
-        self.learn(id, kind, tried, &answer);
-        if answer.status() == StatusCode::UNAUTHORIZED {
-            self.credential.forget(&token).await;
-        }
-        Ok(answer)
-    }
-
-    fn admit(&self, id: &ComputeId, kind: CallKind, tried: &str) -> Result<(), ArmError> {
-        self.limits.admit(id, kind).map_err(|(retry_after, scope)| {
-            let whom = match scope {
-                Scope::Resource => "resource",
-                Scope::Subscription => "subscription",
-            };
-            let message = format!("the {whom} has been asked as often as Azure allows; not asked");
-            ArmError::new(ErrorClass::Throttled { retry_after, scope }, tried, message)
-        })
     }
 
     /// The identity service throttles as well, and says so in the operation that it fails.
@@ -327,32 +255,6 @@ impl ArmClient {
         }
         error
     }
-
-    fn learn(&self, id: &ComputeId, kind: CallKind, tried: &str, answer: &Response<Bytes>) {
-        self.limits.learn(id, kind, answer.headers());
-        if answer.status().is_success() {
-            return;
-        }
-        if let ErrorClass::Throttled { retry_after, scope } =
-            refusal::of_answer(tried, answer).class
-        {
-            self.limits.close(id, kind, scope, retry_after);
-        }
-    }
-}
-
-/// A header that says it is secret, so that nothing prints it.
-fn bearer(token: &str) -> Result<HeaderValue, &'static str> {
-    let text = Zeroizing::new(format!("Bearer {token}"));
-    let mut header = HeaderValue::from_str(&text)
-        .map_err(|_| "the token for ARM holds what no header may hold")?;
-    header.set_sensitive(true);
-    Ok(header)
-}
-
-fn no_token(tried: &str, failure: Failure) -> ArmError {
-    let message = format!("there is no token for ARM: {failure}");
-    ArmError::new(ErrorClass::Credential(Box::new(failure)), tried, message)
 }
 
 fn unavailable(tried: &str, problem: &str) -> ArmError {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use ::http::uri::Scheme;
 use ::http::{Request, Response, Uri};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -18,8 +18,11 @@ use hyper_util::client::legacy::{Builder, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use thiserror::Error;
 
+mod outgoing;
 mod tls;
 
+pub use outgoing::Gate;
+use outgoing::{Outgoing, Withheld};
 pub use tls::TlsError;
 
 /// Time to connect to one address. Login hosts have several: one that is gone must not use up the deadline.
@@ -41,8 +44,8 @@ pub struct HttpClient(Transport);
 
 #[derive(Clone)]
 enum Transport {
-    Https(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
-    Plain(Client<HttpConnector, Full<Bytes>>),
+    Https(Client<HttpsConnector<HttpConnector>, Outgoing>),
+    Plain(Client<HttpConnector, Outgoing>),
 }
 
 /// What one exchange may take.
@@ -89,6 +92,12 @@ pub enum HttpError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Its [`Gate`] was closed: nothing of it was sent.
+    #[error("{target}: not sent")]
+    Withheld {
+        /// Scheme, host, port and path.
+        target: String,
+    },
 }
 
 // === impl HttpClient ===
@@ -124,6 +133,30 @@ impl HttpClient {
         request: Request<Bytes>,
         bounds: Bounds,
     ) -> Result<Response<Bytes>, HttpError> {
+        self.send_outgoing(request.map(Outgoing::free), bounds)
+            .await
+    }
+
+    /// The same for a request with a body that may be sent only while its `gate` is open. The gate is asked when a
+    /// connection is there and the first byte would be written: dialling may take seconds, in which it may close.
+    ///
+    /// # Errors
+    /// As above, or the gate was closed.
+    pub async fn send_through(
+        &self,
+        gate: Gate,
+        request: Request<Bytes>,
+        bounds: Bounds,
+    ) -> Result<Response<Bytes>, HttpError> {
+        let request = request.map(|body| Outgoing::behind(gate, body));
+        self.send_outgoing(request, bounds).await
+    }
+
+    async fn send_outgoing(
+        &self,
+        request: Request<Outgoing>,
+        bounds: Bounds,
+    ) -> Result<Response<Bytes>, HttpError> {
         let target = target(request.uri());
         self.check(request.uri(), &target)?;
         let exchange = self.exchange(request, &target, bounds.max_body);
@@ -156,11 +189,10 @@ impl HttpClient {
 
     async fn exchange(
         &self,
-        request: Request<Bytes>,
+        request: Request<Outgoing>,
         target: &str,
         limit: usize,
     ) -> Result<Response<Bytes>, HttpError> {
-        let request = request.map(Full::new);
         let answer = match &self.0 {
             Transport::Https(client) => client.request(request).await,
             Transport::Plain(client) => client.request(request).await,
@@ -234,6 +266,11 @@ fn broken(target: &str, error: &(dyn Error + 'static)) -> HttpError {
     let mut reasons = vec![error.to_string()];
     let mut cause = error.source();
     while let Some(error) = cause {
+        if error.is::<Withheld>() {
+            return HttpError::Withheld {
+                target: target.to_owned(),
+            };
+        }
         reasons.push(error.to_string());
         cause = error.source();
     }

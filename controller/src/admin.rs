@@ -14,6 +14,7 @@ use http_body_util::Full;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use podgate_daemon::readiness::Readiness;
 use podgate_watch::Freshness;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
@@ -22,10 +23,8 @@ use crate::lease::Leadership;
 use crate::metrics::Metrics;
 
 mod places;
-mod readiness;
 
 use places::{Place, Places};
-pub use readiness::{Pending, Readiness};
 
 /// Of a whole connection. A probe that has not asked by then never will.
 const CONNECTION: Duration = Duration::from_secs(5);

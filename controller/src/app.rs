@@ -1,34 +1,25 @@
 //! The composition root: from settings to a controller at work.
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::Context;
-use podgate_api::ClientId;
-use podgate_azure::arm::{ArmClient, ArmLimits};
-use podgate_azure::credential::{ArmCredential, TokenSources};
-use podgate_azure::http::HttpClient;
+use anyhow::anyhow;
+use podgate_daemon::readiness::{Pending, Readiness};
 use podgate_watch::{Api, Freshness, client};
 use tokio::sync::{mpsc, oneshot};
-use zeroize::Zeroizing;
+use tokio::task::{JoinError, JoinSet};
 
-use crate::admin::{self, Admin, Pending, Port, Readiness};
+use crate::admin::{self, Admin, Port};
 use crate::apply::{Apply, Events, Permit};
 use crate::desk::Desk;
-use crate::lease::{ApiStore, Candidate};
+use crate::lease::{ApiStore, Candidate, Store};
 use crate::metrics::Metrics;
 use crate::plan::Plan;
-use crate::settings::{AzureAccess, Settings};
+use crate::settings::Settings;
 use crate::watch::{self, News};
+use azure::Azure;
 
-/// Of hashes that are compared within this process.
-const FIXED: BuildHasherDefault<DefaultHasher> = BuildHasherDefault::new();
-
-/// Between two looks at azure.json.
-const READ_AGAIN: Duration = Duration::from_secs(30);
+mod azure;
 
 /// The start-up task of the first complete state.
 const KNOWN: &str = "the cluster's pods, nodes, identities, bindings and records";
@@ -43,7 +34,7 @@ pub struct Controller {
     candidate: Candidate<ApiStore>,
     /// The first complete state of the API server.
     known: Pending,
-    _watches: tokio::task::JoinSet<()>,
+    watches: JoinSet<()>,
 }
 
 impl Controller {
@@ -58,10 +49,10 @@ impl Controller {
         let api = Api::new(client::connect(&kube)?, "the controller");
         let keep_ended = settings.keep_completed_pods;
         let (news, watches) = watch::start(&api, keep_ended, &freshness, &metrics);
-        let desk = desk(settings, &kube, news, &metrics)?;
-        let candidate = candidate(settings, &kube)?;
         let readiness = Readiness::default();
         let known = readiness.pending(KNOWN);
+        let desk = desk(settings, &kube, news, &metrics, &readiness)?;
+        let candidate = candidate(settings, &kube, &freshness)?;
         let admin = Admin {
             leadership: candidate.leadership(),
             readiness,
@@ -75,28 +66,68 @@ impl Controller {
             desk,
             candidate,
             known,
-            _watches: watches,
+            watches,
         })
     }
 
-    /// Works until told to `stop`; then nothing is under way any more, and the Lease is given back.
+    /// Works until told to `stop`; then nothing is under way any more, and the Lease is given back. It stands for election
+    /// once it knows the cluster: whoever does not could do nothing with the Lease but keep it from others.
     ///
     /// # Errors
-    /// The Lease was lost: whoever restarts this process has a standby. Or a watch ended.
+    /// The Lease was lost: whoever restarts this process has a standby. Or a part of it ended that never may.
     pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let (resign, resigned) = oneshot::channel::<()>();
-        let leadership = self.candidate.leadership();
-        let candidate = tokio::spawn(self.candidate.run(async move {
-            let _ = resigned.await;
-        }));
-        let known = self.known;
-        let worked = self.desk.run(leadership, move || drop(known), stop).await;
-        // Only an orderly end gives the Lease back: another one would have it already.
-        if worked.is_ok() {
-            drop(resign);
-            candidate.await?;
+        let Self {
+            desk,
+            candidate,
+            known,
+            mut watches,
+            ..
+        } = self;
+        let (stand, standing) = oneshot::channel();
+        let (resign, resigned) = oneshot::channel();
+        let leadership = candidate.leadership();
+        let mut candidate = tokio::spawn(campaign(candidate, standing, resigned));
+        let ready = move || {
+            drop(known);
+            // Nobody hears it whose candidate has ended, which is noticed below.
+            let _ = stand.send(());
+        };
+        let worked = tokio::select! {
+            worked = desk.run(leadership, ready, stop) => worked,
+            ended = watches.join_next() => Err(broken("a watch of the API server", ended)),
+            ended = &mut candidate => Err(broken("the election", Some(ended))),
+        };
+        match worked {
+            // Only an orderly end gives the Lease back: another one would have it already.
+            Ok(()) => drop(resign),
+            // Nor is it taken again by who is about to end.
+            Err(_) => candidate.abort(),
         }
-        worked
+        worked?;
+        Ok(candidate.await?)
+    }
+}
+
+/// Stands for election from the moment on that it is told to, until it is told to resign.
+async fn campaign<S: Store>(
+    candidate: Candidate<S>,
+    standing: oneshot::Receiver<()>,
+    resigned: oneshot::Receiver<()>,
+) {
+    // The controller ended before it knew the cluster.
+    if standing.await.is_err() {
+        return;
+    }
+    let resigned = async move {
+        let _ = resigned.await;
+    };
+    candidate.run(resigned).await;
+}
+
+fn broken(what: &str, ended: Option<Result<(), JoinError>>) -> anyhow::Error {
+    match ended {
+        Some(Err(error)) => anyhow!(error).context(format!("{what} broke down")),
+        _ => anyhow!("{what} ended"),
     }
 }
 
@@ -106,104 +137,45 @@ fn desk(
     kube: &kube::Config,
     news: mpsc::Receiver<News>,
     metrics: &Arc<Metrics>,
+    readiness: &Readiness,
 ) -> anyhow::Result<Desk> {
-    let access = settings.azure(variable)?;
+    let azure = Azure::new(settings, metrics);
+    let access = azure.access()?;
     let writing = client::connect(kube)?;
     let permit = Permit::default();
     let apply = Apply::new(
         writing.clone(),
-        arm(settings, &access)?,
+        azure.client(&access)?,
         permit.clone(),
         Arc::clone(metrics),
         settings.client_qps,
     );
+    let plan = Plan::new(settings.plan(access.own.as_ref()));
     if settings.cloudconfig.is_some() {
-        tokio::spawn(follow(settings.clone(), access.own.clone(), apply.clone()));
+        tokio::spawn(azure.follow(access.own, apply.clone(), readiness.clone()));
     }
+    let events = Events::start(writing, permit.clone(), Arc::clone(metrics));
     Ok(Desk {
-        plan: Plan::new(settings.plan(access.own.as_ref())),
+        plan,
         news,
         apply,
-        events: Events::start(writing, permit.clone(), Arc::clone(metrics)),
+        events,
         permit,
         metrics: Arc::clone(metrics),
         most_writes: settings.create_delete_batch.get(),
-        look_again: settings.sync_retry_duration,
+        look_again: settings.sync_retry_duration.get(),
     })
 }
 
-fn candidate(settings: &Settings, kube: &kube::Config) -> anyhow::Result<Candidate<ApiStore>> {
+fn candidate(
+    settings: &Settings,
+    kube: &kube::Config,
+    freshness: &Arc<Freshness>,
+) -> anyhow::Result<Candidate<ApiStore>> {
     let candidacy = settings.candidacy();
     let store = ApiStore::new(client::connect(kube)?, &candidacy);
-    Ok(Candidate::new(store, candidacy))
-}
-
-/// Reads azure.json again from time to time: the cluster's owner exchanges the secret in it without asking. What cannot
-/// be used changes nothing.
-async fn follow(settings: Settings, own: Option<ClientId>, apply: Apply) {
-    let mut before = edition(&settings);
-    loop {
-        tokio::time::sleep(READ_AGAIN).await;
-        let now = edition(&settings);
-        if now == before {
-            continue;
-        }
-        before = now;
-        let client = settings.azure(variable).map_err(anyhow::Error::from);
-        match client.and_then(|access| Ok((arm(&settings, &access)?, access.own))) {
-            Ok((client, now)) => {
-                apply.ask_as(client);
-                if now != own {
-                    tracing::warn!(
-                        "the controller is another identity by now: restart it, or it may take that one away"
-                    );
-                }
-            }
-            Err(problem) => {
-                tracing::warn!(
-                    problem = format!("{problem:#}"),
-                    "the cloud's new settings cannot be used"
-                );
-            }
-        }
-    }
-}
-
-/// A hash of azure.json, or none where it cannot be read.
-fn edition(settings: &Settings) -> Option<u64> {
-    let content = Zeroizing::new(std::fs::read(settings.cloudconfig.as_ref()?).ok()?);
-    Some(FIXED.hash_one(content.as_slice()))
-}
-
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-fn arm(settings: &Settings, access: &AzureAccess) -> anyhow::Result<ArmClient> {
-    let https = HttpClient::https(&authorities(settings.ca_file.as_deref())?)?;
-    let sources = TokenSources {
-        authority: access.endpoints.authority.clone(),
-        imds: access.imds.clone(),
-        https: https.clone(),
-    };
-    let endpoint = access.endpoints.arm.clone();
-    let credential = ArmCredential::new(
-        access.credential.clone(),
-        endpoint.audience().clone(),
-        sources,
-    );
-    let asks_as = credential.describe();
-    tracing::info!(arm = endpoint.as_str(), asks_as, "Azure");
-    let client = ArmClient::new(https, endpoint, credential, ArmLimits::default());
-    Ok(client.with_user_agent(settings.user_agent()))
-}
-
-fn authorities(file: Option<&Path>) -> anyhow::Result<Vec<Vec<u8>>> {
-    let Some(path) = file else {
-        return Ok(Vec::new());
-    };
-    let pem = std::fs::read(path).with_context(|| format!("--ca-file {}", path.display()))?;
-    Ok(vec![pem])
+    let freshness = Arc::clone(freshness);
+    Ok(Candidate::new(store, candidacy).standing_while(move || freshness.is_whole()))
 }
 
 async fn listen(
@@ -217,4 +189,50 @@ async fn listen(
     tokio::spawn(Arc::clone(&admin).serve(probes, Port::Probes));
     tokio::spawn(admin.serve(metrics, Port::Metrics));
     Ok(addresses)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+    use crate::lease::testing::{Server, candidacy};
+
+    const LONG: Duration = Duration::from_secs(600);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_controller_stands_for_election_once_it_knows_the_cluster_and_not_before() {
+        let server = Server::released();
+        let candidate = Candidate::new(server.link(), candidacy());
+        let leadership = candidate.leadership();
+        let (stand, standing) = oneshot::channel();
+        let (_resign, resigned) = oneshot::channel();
+        let campaign = tokio::spawn(campaign(candidate, standing, resigned));
+        sleep(LONG).await;
+        assert_eq!(server.calls(), 0, "it does not even look at the lease");
+        stand.send(()).unwrap();
+        timeout(LONG, leadership.elected()).await.unwrap();
+        campaign.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_controller_that_ends_before_it_knows_the_cluster_never_stood() {
+        let server = Server::released();
+        let candidate = Candidate::new(server.link(), candidacy());
+        let (stand, standing) = oneshot::channel();
+        let (_resign, resigned) = oneshot::channel();
+        drop(stand);
+        campaign(candidate, standing, resigned).await;
+        assert_eq!(server.calls(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_part_that_breaks_down_or_ends_is_named() {
+        let panicked = tokio::spawn(async { panic!("of this test") }).await;
+        let told = broken("the election", Some(panicked)).to_string();
+        assert_eq!(told, "the election broke down");
+        assert_eq!(broken("a watch", None).to_string(), "a watch ended");
+    }
 }

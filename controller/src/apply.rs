@@ -1,21 +1,24 @@
 //! Carries out what the plan wants: the only place where the controller changes anything.
 //!
-//! Everything is asked for under a [`Permit`], which is asked again right before each write.
+//! Everything is asked for under a [`Permit`], which is asked again right before each write, and a write that is not sent
+//! yet when it ends is given up.
 
-use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use podgate_api::ObjectRef;
-use podgate_azure::arm::{ArmClient, ArmError, Compute, ComputeId};
+use podgate_azure::arm::{ArmClient, ArmError, Compute, ComputeId, IdentityChange};
 
 use crate::lease::Tenure;
 use crate::metrics::Metrics;
 use crate::plan::{Ask, Effect, NotWritten, Written};
+use crate::settings::PerSecond;
+use put_off::PutOff;
 use records::{Pace, Records};
 
 mod events;
+mod put_off;
 mod records;
 
 pub use events::Events;
@@ -29,6 +32,7 @@ pub struct Permit(Arc<OnceLock<Tenure>>);
 pub struct Apply {
     records: Records,
     arm: Arc<ArcSwap<ArmClient>>,
+    put_off: PutOff,
     permit: Permit,
     metrics: Arc<Metrics>,
 }
@@ -49,12 +53,13 @@ impl Apply {
         arm: ArmClient,
         permit: Permit,
         metrics: Arc<Metrics>,
-        calls_per_second: Option<NonZeroU32>,
+        calls: Option<PerSecond>,
     ) -> Self {
-        let pace = calls_per_second.map(Pace::of);
+        let pace = calls.map(Pace::of);
         Self {
             records: Records::new(client, permit.clone(), pace),
             arm: Arc::new(ArcSwap::from_pointee(arm)),
+            put_off: PutOff::default(),
             permit,
             metrics,
         }
@@ -77,9 +82,8 @@ impl Apply {
             }
             Effect::Azure(id, ask) => {
                 let answer = self.azure(&id, &ask).await;
-                let failure = answer.as_ref().err().map(|error| error.class.category());
                 self.metrics
-                    .asked(id.kind(), &ask, begun.elapsed(), failure);
+                    .asked(id.kind(), &ask, begun.elapsed(), answer.is_ok());
                 Done::Answered(id, answer)
             }
         }
@@ -89,8 +93,27 @@ impl Apply {
         let arm = self.arm.load_full();
         match ask {
             Ask::Look => arm.get(id).await,
-            Ask::Change(change) => arm.apply(id, change, || self.permit.is_valid()).await,
+            Ask::Change(change) => self.change(&arm, id, change).await,
         }
+    }
+
+    /// A change that had to wait because of our own count is not made: how the machine is by then is the answer, and all
+    /// that has gathered meanwhile is asked for in one. Not twice in a row, so that something happens in the end.
+    async fn change(
+        &self,
+        arm: &ArmClient,
+        id: &ComputeId,
+        change: &IdentityChange,
+    ) -> Result<Compute, ArmError> {
+        if arm.paced(id).await && self.put_off.may(id) {
+            return arm.get(id).await;
+        }
+        let permit = self.permit.clone();
+        let changed = arm.apply(id, change, move || permit.is_valid()).await;
+        if changed.is_ok() {
+            self.put_off.done(id);
+        }
+        changed
     }
 }
 

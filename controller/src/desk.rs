@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use podgate_azure::arm::ComputeId;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until, timeout};
@@ -15,6 +16,9 @@ use crate::lease::{Leadership, Tenure};
 use crate::metrics::Metrics;
 use crate::plan::{Effect, Plan};
 use crate::watch::{KINDS, News};
+use foreign::Foreign;
+
+mod foreign;
 
 /// News that are heard together before anything is done about them: what comes together is often about one thing.
 const BATCH: usize = 256;
@@ -53,8 +57,7 @@ struct Work {
     /// Kinds that have been told in full.
     complete: usize,
     leads: bool,
-    /// Since when there have been records to decide on without a break.
-    busy_since: Option<Instant>,
+    foreign: Foreign,
 }
 
 impl Desk {
@@ -139,18 +142,7 @@ impl Desk {
         for notice in self.plan.notices() {
             self.events.tell(notice);
         }
-        self.measure(begun, work);
-    }
-
-    fn measure(&self, begun: Instant, work: &mut Work) {
-        let backlog = self.plan.backlog();
-        let since = work.busy_since.filter(|_| backlog.records > 0);
-        work.busy_since = (backlog.records > 0).then(|| since.unwrap_or(begun));
-        self.metrics.cycle(begun.elapsed(), backlog);
-        self.metrics.oldest(
-            work.busy_since
-                .map_or(Duration::ZERO, |since| since.elapsed()),
-        );
+        self.metrics.cycle(begun.elapsed(), self.plan.backlog());
         self.metrics.assignments(self.plan.index().states());
     }
 
@@ -165,8 +157,21 @@ impl Desk {
                     tracing::warn!(%error, "Azure did not do it; trying again");
                 }
                 self.plan.answered(&machine, answer, Instant::now());
+                self.look_for_foreign(&machine, work);
             }
         }
+    }
+
+    /// Identities that are nobody's here are left alone; that they are there is told once.
+    fn look_for_foreign(&self, machine: &ComputeId, work: &mut Work) {
+        let Some(there) = work.foreign.answered(machine, self.plan.foreign()) else {
+            return;
+        };
+        tracing::info!(
+            machine = machine.as_str(),
+            identities = there,
+            "identities that no record speaks of; they are left alone"
+        );
     }
 }
 

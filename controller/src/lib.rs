@@ -13,10 +13,12 @@ pub mod apply;
 pub mod desk;
 pub mod index;
 pub mod lease;
-pub mod logging;
 pub mod matching;
 pub mod metrics;
 pub mod plan;
 pub mod record;
+pub mod retire;
 pub mod settings;
 pub mod watch;
+
+pub use podgate_daemon::logging;

@@ -12,6 +12,9 @@ use tokio::signal::unix::{SignalKind, signal};
 const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
+    if let Some(ended) = podgate_controller::retire::command(std::env::args_os()) {
+        return ended;
+    }
     let settings = match Settings::read(std::env::args_os()) {
         Ok(settings) => settings,
         // Help and version come as errors as well, and are no failures.

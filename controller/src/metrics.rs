@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use podgate_azure::arm::ComputeKind;
+use parking_lot::Mutex;
+use podgate_azure::arm::{CallKind, ComputeKind};
 use podgate_watch::Freshness;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -62,6 +63,8 @@ struct Backlogs {
     records: Gauge,
     writes: Gauge,
     age: Gauge<f64, AtomicU64>,
+    /// Since when the oldest waits. Its age is told when somebody asks.
+    oldest: Mutex<Option<Instant>>,
     quarantined: Gauge,
     foreign: Gauge,
 }
@@ -78,8 +81,7 @@ struct StateLabel {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
-    machine: &'static str,
-    request: &'static str,
+    method: &'static str,
     outcome: &'static str,
 }
 
@@ -173,7 +175,7 @@ impl Metrics {
         );
         own.register(
             "controller_azure_requests",
-            "Looks at machines and changes of them, by outcome",
+            "Requests that were sent to Azure Resource Manager, by what they were and by outcome",
             self.requests.clone(),
         );
         own.register(
@@ -190,6 +192,9 @@ impl Metrics {
 
     /// The text that Prometheus reads.
     pub fn render(&self) -> String {
+        let oldest = *self.backlog.oldest.lock();
+        let age = oldest.map_or(Duration::ZERO, |oldest| oldest.elapsed());
+        self.backlog.age.set(age.as_secs_f64());
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = encode(&mut text, &self.registry);
@@ -216,27 +221,22 @@ impl Metrics {
         }
     }
 
-    /// Azure was asked about a machine; `failure` is the category of its error.
-    pub fn asked(
-        &self,
-        kind: ComputeKind,
-        ask: &Ask,
-        elapsed: Duration,
-        failure: Option<&'static str>,
-    ) {
-        let (machine, request, operation_type) = words(kind, ask);
+    /// Azure was asked about a machine, to the end.
+    pub fn asked(&self, kind: ComputeKind, ask: &Ask, elapsed: Duration, done: bool) {
+        let operation_type = word(kind, ask);
         let label = OperationLabel { operation_type };
         self.azure
             .get_or_create(&label)
             .observe(elapsed.as_secs_f64());
-        if failure.is_some() {
+        if !done {
             self.azure_errors.get_or_create(&label).inc();
         }
-        let labels = RequestLabels {
-            machine,
-            request,
-            outcome: failure.unwrap_or("ok"),
-        };
+    }
+
+    /// One request was sent to Azure Resource Manager; `outcome` is `ok`, or the category of its error.
+    pub fn called(&self, kind: CallKind, outcome: &'static str) {
+        let method = kind.as_str();
+        let labels = RequestLabels { method, outcome };
         self.requests.get_or_create(&labels).inc();
     }
 
@@ -248,11 +248,7 @@ impl Metrics {
         self.backlog.writes.set(count(left.writes));
         self.backlog.quarantined.set(count(left.quarantined));
         self.backlog.foreign.set(count(left.foreign));
-    }
-
-    /// How long what has waited longest for a decision has waited.
-    pub fn oldest(&self, age: Duration) {
-        self.backlog.age.set(age.as_secs_f64());
+        *self.backlog.oldest.lock() = left.oldest;
     }
 
     /// How many records there are.
@@ -278,11 +274,6 @@ impl Metrics {
     pub fn leads(&self) {
         self.elections.inc();
         self.leader.set(1);
-    }
-
-    /// It is no longer the one that writes.
-    pub fn leads_no_more(&self) {
-        self.leader.set(0);
     }
 
     /// An Event was not written.
@@ -336,7 +327,7 @@ impl Backlogs {
         );
         own.register(
             "controller_queue_age_seconds",
-            "How long the oldest of them has waited",
+            "How long the record has waited that has waited longest to be Assigned",
             self.age.clone(),
         );
         own.register(
@@ -357,13 +348,13 @@ impl Backlogs {
     }
 }
 
-/// The machine's kind, the request's, and both as the old controller said it.
-fn words(kind: ComputeKind, ask: &Ask) -> (&'static str, &'static str, &'static str) {
+/// What was asked, as the old controller said it.
+fn word(kind: ComputeKind, ask: &Ask) -> &'static str {
     match (kind, ask) {
-        (ComputeKind::ScaleSet, Ask::Look) => ("vmss", "look", "vmss_get"),
-        (ComputeKind::ScaleSet, Ask::Change(_)) => ("vmss", "change", "vmss_update"),
-        (ComputeKind::VirtualMachine, Ask::Look) => ("vm", "look", "vm_get"),
-        (ComputeKind::VirtualMachine, Ask::Change(_)) => ("vm", "change", "vm_update"),
+        (ComputeKind::ScaleSet, Ask::Look) => "vmss_get",
+        (ComputeKind::ScaleSet, Ask::Change(_)) => "vmss_update",
+        (ComputeKind::VirtualMachine, Ask::Look) => "vm_get",
+        (ComputeKind::VirtualMachine, Ask::Change(_)) => "vm_update",
     }
 }
 

@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::net::IpAddr;
-use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
-use std::time::Duration;
 
-use clap::{ArgAction, CommandFactory, Parser, ValueEnum};
+use clap::{ArgAction, CommandFactory, Parser};
 use http::HeaderValue;
 use podgate_api::ClientId;
 use podgate_azure::arm::ArmEndpoint;
 use podgate_azure::cloud::Authority;
+use podgate_daemon::logging::LogFormat;
+pub(crate) use podgate_daemon::values::seconds_or_unit;
+use podgate_daemon::values::switch;
 
 use crate::lease::{Candidacy, LeaseDuration};
 use crate::matching::Rules;
@@ -24,8 +25,12 @@ mod values;
 
 pub use azure::{AzureAccess, AzureAccessError};
 pub use retired::Retired;
-pub(crate) use values::seconds_or_unit;
-use values::{client_ids, switch, user_agent};
+pub use values::{AtATime, PerSecond, Within};
+use values::{client_ids, user_agent};
+
+/// In seconds.
+const MINUTE: u64 = 60;
+const DAY: u64 = 24 * 3600;
 
 /// The controller of a cluster: says which pod may use which identity, and puts the identities on the nodes.
 ///
@@ -36,16 +41,16 @@ pub struct Settings {
     /// Where the API server is, and the credentials for it, instead of the ServiceAccount of the controller's pod.
     #[arg(long, env = "PODGATE_KUBECONFIG", value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
-    /// Calls to the API server per second, as the old controller counted them: its default of 5 made it slow. Without it
-    /// there is no limit here; the API server has its own (API Priority and Fairness).
+    /// Calls to the API server per second, 0.1 to 10000, as the old controller counted them: its default of 5 made it slow.
+    /// Without it there is no limit here; the API server has its own (API Priority and Fairness).
     #[arg(
         long = "clientQps",
         env = "PODGATE_CLIENT_QPS",
         alias = "client-qps",
         value_name = "N"
     )]
-    pub client_qps: Option<NonZeroU32>,
-    /// Records that are written at the same time.
+    pub client_qps: Option<PerSecond>,
+    /// Records that are written at the same time, 1 to 10000.
     #[arg(
         long = "createDeleteBatch",
         env = "PODGATE_CREATE_DELETE_BATCH",
@@ -53,10 +58,7 @@ pub struct Settings {
         alias = "create-delete-batch",
         value_name = "N"
     )]
-    pub create_delete_batch: NonZeroUsize,
-    /// The namespace of the controller's pod.
-    #[arg(long, env = "MIC_POD_NAMESPACE", value_name = "NAME")]
-    pub pod_namespace: Option<String>,
+    pub create_delete_batch: AtATime,
 
     /// The cloud provider's azure.json; without it the variables CLOUD, TENANT_ID, CLIENT_ID, CLIENT_SECRET and so on say
     /// where Azure is and who the controller is there.
@@ -93,20 +95,40 @@ pub struct Settings {
     #[arg(long, env = "PODGATE_KEEP_COMPLETED_PODS", default_value_t = false, action = ArgAction::Set, value_parser = switch,
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub keep_completed_pods: bool,
-    /// How long an identity stays on a node after the last pod that used it: a pod that comes in that time costs no call.
-    #[arg(long, env = "PODGATE_REMOVAL_LINGER", default_value = "30s", value_parser = seconds_or_unit, value_name = "DURATION")]
-    pub removal_linger: Duration,
-    /// How long it has to be quiet before new identities are asked for, all in one call.
-    #[arg(long, env = "PODGATE_COALESCE", default_value = "100ms", value_parser = seconds_or_unit, value_name = "DURATION")]
-    pub coalesce: Duration,
-    /// How often is looked whether somebody took an identity off a node.
-    #[arg(long, env = "PODGATE_IDENTITY_ASSIGNMENT_RECONCILE_INTERVAL", default_value = "3m", value_parser = seconds_or_unit,
-          value_name = "DURATION")]
-    pub identity_assignment_reconcile_interval: Duration,
-    /// How often everything is looked at again, whether or not something happened.
-    #[arg(long = "syncRetryDuration", env = "PODGATE_SYNC_RETRY_DURATION", default_value = "1h", value_parser = seconds_or_unit,
-          alias = "sync-retry-duration", value_name = "DURATION")]
-    pub sync_retry_duration: Duration,
+    /// How long an identity stays on a node after the last pod that used it, up to a day: a pod that comes in that time costs
+    /// no call. `0` takes it at once, as the old controller did.
+    #[arg(
+        long,
+        env = "PODGATE_REMOVAL_LINGER",
+        default_value = "30s",
+        value_name = "DURATION"
+    )]
+    pub removal_linger: Within<0, DAY>,
+    /// How long it has to be quiet before new identities are asked for, all in one call; up to a minute. `0` does not wait.
+    #[arg(
+        long,
+        env = "PODGATE_COALESCE",
+        default_value = "100ms",
+        value_name = "DURATION"
+    )]
+    pub coalesce: Within<0, MINUTE>,
+    /// How often is looked whether somebody took an identity off a node: every second to once a day.
+    #[arg(
+        long,
+        env = "PODGATE_IDENTITY_ASSIGNMENT_RECONCILE_INTERVAL",
+        default_value = "3m",
+        value_name = "DURATION"
+    )]
+    pub identity_assignment_reconcile_interval: Within<1, DAY>,
+    /// How often everything is looked at again, whether or not something happened: every second to once in 30 days.
+    #[arg(
+        long = "syncRetryDuration",
+        env = "PODGATE_SYNC_RETRY_DURATION",
+        default_value = "1h",
+        alias = "sync-retry-duration",
+        value_name = "DURATION"
+    )]
+    pub sync_retry_duration: Within<1, { 30 * DAY }>,
 
     /// The controller's name among the candidates; its host's without it.
     #[arg(long, env = "PODGATE_LEADER_ELECTION_INSTANCE", value_name = "NAME")]
@@ -127,7 +149,8 @@ pub struct Settings {
         value_name = "NAME"
     )]
     pub leader_election_name: String,
-    /// How long a leader that is not heard of is left alone. It renews every quarter of it, and writes no more after half.
+    /// How long a leader that is not heard of is left alone, a second to an hour. It renews every quarter of it, and writes no
+    /// more after half.
     #[arg(
         long,
         env = "PODGATE_LEADER_ELECTION_DURATION",
@@ -161,15 +184,6 @@ pub struct Settings {
     pub retired: Retired,
 }
 
-/// Form of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
 /// A host that has no name.
 const NAMELESS: &str = "podgate-controller";
 
@@ -200,9 +214,9 @@ impl Settings {
             rules: Rules {
                 namespaced: self.force_namespaced,
             },
-            linger: self.removal_linger,
-            coalesce: self.coalesce,
-            drift: self.identity_assignment_reconcile_interval,
+            linger: self.removal_linger.get(),
+            coalesce: self.coalesce.get(),
+            drift: self.identity_assignment_reconcile_interval.get(),
             immutable: immutable.collect(),
         }
     }

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1 as core;
 use podgate_api::{
     AzureAssignedIdentity, AzureIdentity, AzureIdentityBinding, BINDING_LABEL, ObjectRef,
 };
-use podgate_watch::{Api, Freshness, Kind, Reading, Selectors, Sink, Watch};
+use podgate_watch::{Api, Freshness, InDoubt, Kind, Reading, Selectors, Sink, Watch};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -160,6 +160,11 @@ impl Kind for Watched {
 
     fn definition(&self) -> Option<String> {
         (!self.is_core()).then(|| format!("{}.{GROUP}", self.plural()))
+    }
+
+    /// What is gone costs pods their identities, at once: only the API server's plain word is enough for that.
+    fn in_doubt(&self) -> InDoubt {
+        InDoubt::Stands
     }
 
     fn needs(&self) -> String {

@@ -96,8 +96,10 @@ impl Round {
 
     async fn name_scale_sets(&self, token: &Token) -> Result<()> {
         if let Some(names) = self.list(token, "virtualMachineScaleSets").await? {
+            // As Go writes a list of texts.
+            let names = names.join(" ");
             tracing::info!(
-                "successfully listed VMSS instances via ARM with AAD Pod Identity: {names:?}"
+                "successfully listed VMSS instances via ARM with AAD Pod Identity: [{names}]"
             );
         }
         Ok(())

@@ -3,21 +3,24 @@
 
 use std::process::{Command, Output, Stdio};
 
-use podgate_testkit::{AzureSim, Fault, FaultKind, ManagedIdentity, SimConfig, Target};
+use podgate_testkit::{AzureSim, Compute, Fault, FaultKind, ManagedIdentity, SimConfig, Target};
 
 const CLIENT_ID: &str = "11111111-1111-4111-8111-111111111111";
 
-async fn mk_sim() -> AzureSim {
+fn mk_config() -> SimConfig {
     let identity = ManagedIdentity {
         client_id: CLIENT_ID.into(),
         object_id: "0b1ec700-1111-4111-8111-111111111111".into(),
         resource_id: "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/demo".into(),
     };
-    let config = SimConfig {
+    SimConfig {
         managed_identities: vec![identity],
         ..SimConfig::default()
-    };
-    AzureSim::start(config).await.unwrap()
+    }
+}
+
+async fn mk_sim() -> AzureSim {
+    AzureSim::start(mk_config()).await.unwrap()
 }
 
 /// One round, to its end.
@@ -40,6 +43,12 @@ async fn demo(sim: &AzureSim, arguments: &[&str]) -> (Output, String) {
         .unwrap();
     let log = String::from_utf8(output.stdout.clone()).unwrap();
     (output, log)
+}
+
+/// What the lines say, without time and place.
+fn messages(log: &str) -> Vec<&str> {
+    let message = |line| str::split_once(line, ": ").map(|(_, message)| message);
+    log.lines().filter_map(message).collect()
 }
 
 fn all_in(log: &str, lines: &[&str]) {
@@ -107,9 +116,72 @@ async fn tokens_that_differ_are_told_of_in_each_generations_words() {
     }
 }
 
+const GROUP: &str = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute";
+
+/// With a scale set and three virtual machines, of which a page has two.
+async fn mk_group(readers: &[&str]) -> AzureSim {
+    let compute = |name: &str| Compute {
+        id: format!("{GROUP}/{name}"),
+        location: "westeurope".into(),
+        state: "Succeeded".into(),
+        ..Compute::default()
+    };
+    let mut config = mk_config();
+    config.arm.computes = [
+        "virtualMachines/vm-1",
+        "virtualMachines/vm-2",
+        "virtualMachines/vm-3",
+        "virtualMachineScaleSets/pool-1",
+        "virtualMachineScaleSets/pool-2",
+    ]
+    .map(compute)
+    .into();
+    config.arm.page_size = Some(2);
+    config.arm.readers = Some(readers.iter().map(|id| (*id).to_owned()).collect());
+    AzureSim::start(config).await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn machines_are_listed_with_the_identitys_token() {
-    let sim = mk_sim().await;
+async fn machines_are_counted_with_the_identitys_token_in_the_words_of_the_first_generation() {
+    let sim = mk_group(&[CLIENT_ID]).await;
+    let arguments = [
+        "--clientid",
+        CLIENT_ID,
+        "--subscriptionid=s",
+        "--resourcegroup=g",
+    ];
+    let (_, log) = demo(&sim, &arguments).await;
+    let messages = messages(&log);
+    for line in [
+        "starting demo pod default/demo 10.244.1.7",
+        "successfully doARMOperations vm count 3",
+        "successfully counted VM from ARM: 3",
+    ] {
+        assert!(messages.contains(&line), "{line}: {log}");
+    }
+    let calls = sim.calls_to(Target::Arm);
+    assert_eq!(calls.len(), 2, "two pages");
+    assert_eq!(calls[0].path, format!("{GROUP}/virtualMachines"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scale_sets_are_named_in_the_words_of_the_second_generation() {
+    let sim = mk_group(&[CLIENT_ID]).await;
+    let arguments = [
+        "--generation=2",
+        "--identity-client-id",
+        CLIENT_ID,
+        "--subscription-id=s",
+        "--resource-group=g",
+    ];
+    let (_, log) = demo(&sim, &arguments).await;
+    let line = "successfully listed VMSS instances via ARM with AAD Pod Identity: [pool-1 pool-2]";
+    assert!(messages(&log).contains(&line), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_without_the_role_is_told_what_arm_says() {
+    let sim = mk_group(&[]).await;
     let arguments = [
         "--clientid",
         CLIENT_ID,
@@ -117,15 +189,15 @@ async fn machines_are_listed_with_the_identitys_token() {
         "--resourcegroup=g",
     ];
     let (output, log) = demo(&sim, &arguments).await;
-    let calls = sim.calls_to(Target::Arm);
-    assert_eq!(calls.len(), 1);
-    assert_eq!(
-        calls[0].path,
-        "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachines"
-    );
-    // azure-sim has no lists: that is said, and is the round's failure.
     assert!(!output.status.success());
-    all_in(&log, &["failed to list virtualMachines of g"]);
+    all_in(
+        &log,
+        &[
+            "failed to list virtualMachines of g",
+            "status 403",
+            "AuthorizationFailed",
+        ],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,8 @@ use podgate_azure::entra::EntraClient;
 use podgate_azure::http::HttpClient;
 use podgate_azure::imds::ImdsClient;
 use podgate_azure::throttle::ImdsLimits;
-use podgate_plugin_host::{Host, HostConfig};
+use podgate_plugin_host::{Host, HostConfig, Surroundings};
+use podgate_watch::client;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -25,7 +26,8 @@ use crate::host::socket::Socket;
 use crate::imds;
 use crate::listen::{self, Door};
 use crate::metrics::Metrics;
-use crate::plugins::{self, HttpOutbound, Live, Loaded, Reload};
+use crate::plugins::registry::Registries;
+use crate::plugins::{self, Events, HttpOutbound, Live, Loaded, Reload, TokenFile};
 use crate::policy::Chain;
 use crate::readiness::Readiness;
 use crate::source::{Cluster, Folder, Source};
@@ -89,7 +91,8 @@ impl Gateway {
         let source = source(config, &metrics, &readiness).await?;
         let https = https(config)?;
         let host = plugin_host(config, https.clone())?;
-        let first = plugins::start(&host, config.plugins.as_deref()).await?;
+        let registries = Registries::new(https.clone(), config.components.registries())?;
+        let first = plugins::start(&host, &registries, config.plugins.as_deref()).await?;
         let credentials = credentials(config, https, &first.loaded, &metrics)?;
         let certificates = Arc::clone(&credentials.certificates);
         let own = SocketAddr::new(config.nmi_listen_address, config.nmi_port);
@@ -108,8 +111,9 @@ impl Gateway {
                 flow: Arc::clone(&flow),
                 certificates,
                 readiness: readiness.clone(),
+                events: events(config, &mut tasks).await?,
             };
-            tasks.spawn(Reload::new(host, path, first, live).run());
+            tasks.spawn(Reload::new(host, registries, path, first, live).run());
         }
         tasks.spawn(vital(
             "the source of pods and identities",
@@ -194,10 +198,28 @@ async fn source(
 }
 
 fn plugin_host(config: &Config, https: HttpClient) -> anyhow::Result<Host> {
-    Ok(Host::new(HostConfig {
+    let token = config.components.service_account_token.clone();
+    let surroundings = Surroundings {
+        service_account: Arc::new(TokenFile::new(token, Clock::system())),
+        ..Surroundings::default()
+    };
+    let config = HostConfig {
         code_cache: config.code_cache.clone(),
         http: Arc::new(HttpOutbound(https)),
-    })?)
+    };
+    Ok(Host::within(surroundings, config)?)
+}
+
+/// Where it is said of the ConfigMap that it cannot be used.
+async fn events(config: &Config, tasks: &mut Tasks) -> anyhow::Result<Option<Events>> {
+    let of = config.components.plugins_config_map.clone();
+    let Some((of, node)) = of.zip(config.node.as_ref()) else {
+        return Ok(None);
+    };
+    let settings = client::settings(config.kubeconfig.as_deref()).await?;
+    let (events, written) = Events::new(client::connect(&settings)?, of, node);
+    tasks.spawn(written);
+    Ok(Some(events))
 }
 
 fn credentials(

@@ -14,12 +14,14 @@ use crate::reply::ErrorFormat;
 use crate::source::NodeName;
 use crate::world::IdentityRules;
 
+mod components;
 pub mod plugins;
 mod retired;
-mod values;
 
+pub use components::Components;
+pub use podgate_daemon::logging::LogFormat;
+pub use podgate_daemon::values::{seconds_or_unit, switch};
 pub use retired::Retired;
-pub use values::{seconds_or_unit, switch};
 
 /// The gateway of a node: answers its pods' requests for tokens.
 ///
@@ -161,6 +163,9 @@ pub struct Config {
     /// Folder for compiled plugins; without it they are compiled at each start.
     #[arg(long, env = "PODGATE_CODE_CACHE")]
     pub code_cache: Option<PathBuf>,
+    /// Where components come from.
+    #[command(flatten)]
+    pub components: Components,
 
     /// Address of the admin port: health, readiness, metrics, explain.
     #[arg(long, env = "PODGATE_ADMIN_ADDRESS", default_value = "127.0.0.1")]
@@ -222,15 +227,6 @@ pub struct Config {
     /// Flags without effect.
     #[command(flatten)]
     pub retired: Retired,
-}
-
-/// Form of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object per line.
-    Json,
 }
 
 /// Token endpoint of Microsoft Entra ID.

@@ -84,7 +84,7 @@ impl Wanted {
             Whose::Node(_) => ImdsOperation::UserAssigned,
             Whose::Bound { identity, .. } => match identity.way {
                 Way::Managed { .. } => ImdsOperation::UserAssigned,
-                Way::Secret(_) | Way::Certificate(_) => ImdsOperation::Entra,
+                Way::Secret(_) | Way::Certificate(_) | Way::Federated(_) => ImdsOperation::Entra,
             },
         }
     }
@@ -121,6 +121,11 @@ impl TokenSource for Credentials {
                     let secret = needed(secret.as_ref())?;
                     let certificates = self.certificates.load_full();
                     let fetched = certificates.fetch(principal, secret, resource).await;
+                    fetched.map_err(not_the_pods_fault)
+                }
+                Way::Federated(application) => {
+                    let certificates = self.certificates.load_full();
+                    let fetched = certificates.federated(application, resource).await;
                     fetched.map_err(not_the_pods_fault)
                 }
             },

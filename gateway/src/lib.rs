@@ -26,16 +26,16 @@ pub mod flow;
 pub mod host;
 pub mod imds;
 pub mod listen;
-pub mod logging;
 pub mod metrics;
 pub mod plugins;
 pub mod pod;
 pub mod policy;
-pub mod readiness;
 pub mod refusal;
 pub mod reply;
 pub mod source;
 pub mod world;
+
+pub use podgate_daemon::{logging, readiness};
 
 /// What the fuzz targets reach beyond the public items.
 #[cfg(fuzzing)]

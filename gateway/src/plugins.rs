@@ -1,7 +1,7 @@
 //! From a plugins file to running components, and from each edition of the file to the next.
 //!
 //! ```text
-//! plugins file ─▶ parse ─▶ component (built in | file | OCI layout) ─▶ SHA-256 ─▶ compile, configure ─▶ Loaded
+//! plugins file ─▶ parse ─▶ component (built in | file | OCI) ─▶ SHA-256 ─▶ compile, configure ─▶ Loaded
 //!      └ watched: reload ─▶ the same, off the requests' path ─▶ all of it replaces what runs, or nothing does
 //! ```
 
@@ -19,17 +19,23 @@ mod builtin;
 mod component;
 mod count;
 mod digest;
+mod events;
 mod oci;
 mod outbound;
 mod read;
+pub mod registry;
 mod reload;
 mod seen;
+mod service_account;
 
 pub use count::Count;
 use digest::Digest;
+pub use events::{ConfigMapName, Events, InvalidConfigMapName};
 pub use outbound::HttpOutbound;
+use registry::Registries;
 pub use reload::{Live, Reload};
 use seen::Seen;
+pub use service_account::TokenFile;
 
 /// The components of a plugins file, loaded, checked and configured.
 #[derive(Clone, Default)]
@@ -61,12 +67,25 @@ struct Key {
     limits: Limits,
 }
 
-/// Reads, verifies, compiles and configures every plugin. All or nothing: a chain with a hole is no chain.
+/// Where components are looked for.
+#[derive(Clone, Copy)]
+struct Sources<'a> {
+    /// Where relative paths begin.
+    folder: &'a Path,
+    registries: Option<&'a Registries>,
+}
+
+/// Reads, verifies, compiles and configures every plugin. All or nothing: a chain with a hole is no chain. No registry
+/// is asked.
 ///
 /// # Errors
 /// Which plugin, what is wrong with it and what to do.
 pub async fn load(host: &Host, plugins: &Plugins, folder: &Path) -> anyhow::Result<Loaded> {
-    Loaded::default().next(host, plugins, folder).await
+    let sources = Sources {
+        folder,
+        registries: None,
+    };
+    Loaded::default().next(host, plugins, sources).await
 }
 
 /// A plugins file as it was at its first reading.
@@ -80,20 +99,29 @@ pub struct First {
 ///
 /// # Errors
 /// The file, or a plugin of it, cannot be used.
-pub async fn start(host: &Host, path: Option<&Path>) -> anyhow::Result<First> {
+pub async fn start(
+    host: &Host,
+    registries: &Registries,
+    path: Option<&Path>,
+) -> anyhow::Result<First> {
     let (seen, loaded) = match path {
         None => {
             let plugins = Plugins::parse(file::DEFAULT)?;
             (Seen::nothing(), load(host, &plugins, Path::new(".")).await)
         }
-        Some(path) => attempt(host, path, &Loaded::default()).await,
+        Some(path) => attempt(host, registries, path, &Loaded::default()).await,
     };
     let loaded = loaded?;
     Ok(First { loaded, seen })
 }
 
 /// What the file says now, loaded where it differs from what runs, and the editions of the files that it was read of.
-async fn attempt(host: &Host, path: &Path, running: &Loaded) -> (Seen, anyhow::Result<Loaded>) {
+async fn attempt(
+    host: &Host,
+    registries: &Registries,
+    path: &Path,
+    running: &Loaded,
+) -> (Seen, anyhow::Result<Loaded>) {
     // Looked at first, read second: a change in between is seen at the next look.
     let mut seen = Seen::of(path);
     let plugins = match parse(path).await {
@@ -104,7 +132,11 @@ async fn attempt(host: &Host, path: &Path, running: &Loaded) -> (Seen, anyhow::R
     for plugin in plugins.all() {
         component::files(&plugin.component, folder).for_each(|file| seen.add(&file));
     }
-    let loaded = running.next(host, &plugins, folder).await;
+    let sources = Sources {
+        folder,
+        registries: Some(registries),
+    };
+    let loaded = running.next(host, &plugins, sources).await;
     (seen, loaded)
 }
 
@@ -129,10 +161,15 @@ fn folder(path: &Path) -> &Path {
 
 impl Loaded {
     /// What another plugins file makes of this: what it has in common with it stays as it is, the rest is loaded.
-    async fn next(&self, host: &Host, plugins: &Plugins, folder: &Path) -> anyhow::Result<Self> {
+    async fn next(
+        &self,
+        host: &Host,
+        plugins: &Plugins,
+        sources: Sources<'_>,
+    ) -> anyhow::Result<Self> {
         let mut next = Self::default();
         for plugin in &plugins.policy {
-            let (key, described) = describe(plugin, folder, Limits::default()).await?;
+            let (key, described) = describe(plugin, &sources, Limits::default()).await?;
             let policy = match self.policy(&key) {
                 Some(policy) => policy,
                 None => host.policy(described).await?,
@@ -141,7 +178,7 @@ impl Loaded {
             next.keys.policies.push(key);
         }
         if let Some(plugin) = plugins.credential.first() {
-            let (key, described) = describe(plugin, folder, Limits::credential()).await?;
+            let (key, described) = describe(plugin, &sources, Limits::credential()).await?;
             next.credential = Some(match &self.credential {
                 Some(known) if self.keys.credential.as_ref() == Some(&key) => Arc::clone(known),
                 _ => host.credential(described).await?,
@@ -149,7 +186,7 @@ impl Loaded {
             next.keys.credential = Some(key);
         }
         if let Some(plugin) = plugins.cache.first() {
-            let (key, described) = describe(plugin, folder, Limits::default()).await?;
+            let (key, described) = describe(plugin, &sources, Limits::default()).await?;
             next.cache = Some(match &self.cache {
                 Some(known) if self.keys.cache.as_ref() == Some(&key) => Arc::clone(known),
                 _ => host.cache(described).await?,
@@ -190,11 +227,11 @@ fn terms(plugin: &Plugin) -> Terms {
 /// A plugin of the file as the host takes it, and what tells it apart from others.
 async fn describe(
     plugin: &Plugin,
-    folder: &Path,
+    sources: &Sources<'_>,
     mut limits: Limits,
 ) -> anyhow::Result<(Key, host::Plugin)> {
     let name = &plugin.name;
-    let (digest, bytes) = component::read(&plugin.component, folder)
+    let (digest, bytes) = component::read(&plugin.component, sources)
         .await
         .with_context(|| format!("plugin {name}"))?;
     if let Some(memory) = plugin.limits.memory_mib {
@@ -210,6 +247,7 @@ async fn describe(
         grants: Grants {
             clock: plugin.grants.clock,
             http_hosts: plugin.grants.http.clone(),
+            service_account: plugin.grants.service_account.clone(),
             bypass: plugin.grants.bypass,
         },
         limits,
@@ -231,5 +269,7 @@ impl Key {
     }
 }
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ mod cluster;
 mod folder;
 mod manifest;
 
+pub(crate) use cluster::is_object_name;
 pub use cluster::{Cluster, InvalidNodeName, NodeName};
 pub use folder::Folder;
 

@@ -17,7 +17,7 @@ mod identity;
 mod index;
 mod object;
 
-pub use identity::{Identity, IdentityRules, InvalidIdentity, ServicePrincipal, Way};
+pub use identity::{Application, Identity, IdentityRules, InvalidIdentity, ServicePrincipal, Way};
 pub use index::{Candidate, Index, SecretState};
 pub use object::{Assigned, Binding, Exceptions, Object, ObjectKey, Pod, PodUid, SecretData};
 pub use podgate_api::ObjectRef;

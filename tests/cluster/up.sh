@@ -4,7 +4,10 @@
 #   nodeN (net+pid+mnt+uts+ipc ns): eth0 192.168.77.1N/24; containerd, kubelet, kube-proxy; pods 10.244.N.0/24 on cni0
 # NODES=1 (default) .. 9, BIN: the folder with the programs, IMAGES: the folder with the images (images.sh).
 # Prints the cluster's folder DIR; then DIR/kubectl and DIR/on NODE CMD... work. Runs until its standard input ends, which
-# it does with whoever started it, and takes everything away. Killed itself, it takes its processes with it, and the
+# it does with whoever started it, and takes everything away. A line "kill NODE" on it ends all processes of a node at once, as if
+# its power were cut; "start NODE" lets it come back with what was on its disk; either is answered with a line when it is done.
+# NODE_GRACE=20: seconds until a node that is silent counts as not ready, instead of 50.
+# Killed itself, it takes its processes with it, and the
 # next one takes away the rest: what is in DIR, control groups, a raised limit. BY_HAND=1: "cluster down" may end it.
 set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd); B=$BIN; NODES=${NODES:-1}; ETCD=$B/etcd
@@ -49,7 +52,7 @@ cat > "$D/on" <<K
 p=\$(cat $D/\$1.pid); shift; exec nsenter -t \$p -m -n -p -u -i "\$@"
 K
 chmod +x "$D/kubectl" "$D/on"
-start() { local n=$1 p=$2; shift 2; setsid nsenter -t "$p" -m -n -p -u -i "$@" > "$D/log/$n.log" 2>&1 < /dev/null & }
+start() { local n=$1 p=$2; shift 2; setsid nsenter -t "$p" -m -n -p -u -i "$@" >> "$D/log/$n.log" 2>&1 < /dev/null & }
 start etcd $HUB "$ETCD" --name e0 --data-dir "$D/etcd" --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379 --listen-peer-urls http://127.0.0.1:2380 \
   --initial-advertise-peer-urls http://127.0.0.1:2380 --initial-cluster e0=http://127.0.0.1:2380 --log-level warn $("$ETCD" --help 2>&1 | grep -q unsafe-no-fsync && echo --unsafe-no-fsync)
 start kube-apiserver $HUB "$B/kube-apiserver" --etcd-servers=http://127.0.0.1:2379 --advertise-address=$HUBIP --bind-address=0.0.0.0 --secure-port=6443 \
@@ -59,13 +62,9 @@ start kube-apiserver $HUB "$B/kube-apiserver" --etcd-servers=http://127.0.0.1:23
   --kubelet-certificate-authority="$D/pki/ca.crt" --kubelet-client-certificate="$D/pki/apiserver-kubelet-client.crt" --kubelet-client-key="$D/pki/apiserver-kubelet-client.key" \
   --kubelet-preferred-address-types=InternalIP --requestheader-client-ca-file="$D/pki/front-proxy-ca.crt" --proxy-client-cert-file="$D/pki/front-proxy-client.crt" --proxy-client-key-file="$D/pki/front-proxy-client.key" \
   --requestheader-allowed-names=front-proxy-client --requestheader-username-headers=X-Remote-User --requestheader-group-headers=X-Remote-Group --requestheader-extra-headers-prefix=X-Remote-Extra-
-# nodes: namespaces, containerd and images while the apiserver comes up
-for i in $(seq "$NODES"); do
-  n=node$i ip=192.168.77.1$i N=$D/$n; mkdir -p "$N"/{lib-kubelet,lib-containerd,lib-cni,cni,log-pods,log-containers}
+configure() { # NUMBER: a node's disk
+  local i=$1 n=node$1 N=$D/node$1; mkdir -p "$N"/{lib-kubelet,lib-containerd,lib-cni,cni,log-pods,log-containers}
   mkdir -p /var/lib/kubelet /var/lib/containerd /var/lib/cni /etc/cni/net.d /var/log/pods /var/log/containers   # mount points only
-  newns $n --pid --net --mount --uts --ipc --mount-proc; p=$(cat "$D/$n.pid")
-  ip link add eth0 netns "$p" type veth peer name "v$n" netns "$HUB"
-  hub sh -ec "ip link set v$n master br0 up; ip route add 10.244.$i.0/24 via $ip"
   if [ -f /sys/fs/cgroup/cgroup.controllers ]; then   # pure cgroup v2
     mkdir -p /sys/fs/cgroup/$CG/$n; for d in /sys/fs/cgroup /sys/fs/cgroup/$CG; do sed 's/^/+/;s/ / +/g' $d/cgroup.controllers > $d/cgroup.subtree_control || true; done
   else
@@ -114,6 +113,7 @@ failSwapOn: false
 oomScoreAdj: 0
 enforceNodeAllocatable: [pods]
 evictionHard: {memory.available: "100Mi", nodefs.available: "1%", imagefs.available: "1%"}
+${NODE_GRACE:+nodeLeaseDurationSeconds: 16}
 imageGCHighThresholdPercent: 100
 imageMinimumGCAge: 24h
 resolvConf: $N/resolv.conf
@@ -131,6 +131,14 @@ clientConnection: {kubeconfig: $D/pki/kube-proxy.kubeconfig}
 conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
 oomScoreAdj: 0
 K
+}
+boot() { # NUMBER: namespaces, network, mounts, containerd
+  local i=$1 n=node$1 ip=192.168.77.1$1 N=$D/node$1 p
+  newns $n --pid --net --mount --uts --ipc --mount-proc; p=$(cat "$D/$n.pid")
+  # a killed node's link goes with its network, which may take a moment
+  hub ip link delete "v$n" 2>/dev/null || true
+  ip link add eth0 netns "$p" type veth peer name "v$n" netns "$HUB"
+  hub sh -ec "ip link set v$n master br0 up; ip route replace 10.244.$i.0/24 via $ip"
   "$D/on" $n sh -ec "
     hostname $n
     mkdir -p /tmp/.cg-$CG; mount --rbind /sys/fs/cgroup /tmp/.cg-$CG; mount -t sysfs sysfs /sys; mount --rbind /tmp/.cg-$CG /sys/fs/cgroup; umount -l /tmp/.cg-$CG
@@ -143,29 +151,46 @@ K
     ip link set lo up; ip addr add $ip/24 dev eth0; ip link set eth0 up; ip route add default via $HUBIP
     for j in $(seq -s' ' "$NODES"); do [ \$j = $i ] || ip route add 10.244.\$j.0/24 via 192.168.77.1\$j; done
     echo 1 > /proc/sys/net/ipv4/ip_forward"
-  start containerd-$n "$p" "$CONTAINERD" -c "$N/containerd.toml"
-done
-rmdir /tmp/.cg-$CG 2>/dev/null || true
-for i in $(seq "$NODES"); do n=node$i
-  for _ in $(seq 100); do "$D/on" $n ctr version >/dev/null 2>&1 && break; sleep 0.1; done
-  for t in "$IMAGES"/*.tar ${EXTRA_IMAGES:-}; do "$D/on" $n ctr -n k8s.io images import "$t" > "$D/log/import-$n.log" 2>&1 || cat "$D/log/import-$n.log" >&2; done
-done
+  rmdir "/tmp/.cg-$CG" 2>/dev/null || true
+  start containerd-$n "$p" "$CONTAINERD" -c "$N/containerd.toml"; }
+serves() { for _ in $(seq 100); do "$D/on" "$1" ctr version >/dev/null 2>&1 && return; sleep 0.1; done; }
+join() { # NUMBER: kubelet and kube-proxy
+  local i=$1 n=node$1 p; p=$(cat "$D/$n.pid")
+  # as systemd has it: one that comes before containerd is done with what it remembers is started again
+  start kubelet-$n "$p" sh -c 'while :; do "$@"; sleep 1; done' kubelet "$B/kubelet" --config="$D/$n/kubelet.yaml" --kubeconfig="$D/pki/kubelet-$n.kubeconfig" --hostname-override=$n --node-ip=192.168.77.1$i --root-dir=/var/lib/kubelet -v=${KUBELET_V:-2}
+  [ "${NO_PROXY_COMPONENT:-}" ] || start kube-proxy-$n "$p" "$B/kube-proxy" --config="$D/$n/kube-proxy.yaml"; }
+# nodes: namespaces, containerd and images while the apiserver comes up
+for i in $(seq "$NODES"); do configure "$i"; boot "$i"; done
+import() { # NODE: what its pods are made of
+  serves "$1"
+  for t in "$IMAGES"/*.tar ${EXTRA_IMAGES:-}; do "$D/on" "$1" ctr -n k8s.io images import "$t" > "$D/log/import-$1.log" 2>&1 < /dev/null || cat "$D/log/import-$1.log" >&2; done; }
+imports=(); for i in $(seq "$NODES"); do import "node$i" & imports+=($!); done
+for import in "${imports[@]}"; do wait "$import"; done
 el containerd+images
 for _ in $(seq 300); do hub curl -sf --cacert "$D/pki/ca.crt" "$URL/readyz" >/dev/null && break; sleep 0.1; done
 el apiserver-ready
 start kube-controller-manager $HUB "$B/kube-controller-manager" --kubeconfig="$D/pki/kube-controller-manager.kubeconfig" --bind-address=127.0.0.1 --leader-elect=false \
-  --service-account-private-key-file="$D/pki/sa.key" --root-ca-file="$D/pki/ca.crt" --use-service-account-credentials --cluster-signing-cert-file="$D/pki/ca.crt" --cluster-signing-key-file="$D/pki/ca.key" ${KCM_ARGS:---controllers=$CONTROLLERS_MIN}
+  --service-account-private-key-file="$D/pki/sa.key" --root-ca-file="$D/pki/ca.crt" --use-service-account-credentials --cluster-signing-cert-file="$D/pki/ca.crt" --cluster-signing-key-file="$D/pki/ca.key" ${KCM_ARGS:---controllers=$CONTROLLERS_MIN} ${NODE_GRACE:+--node-monitor-grace-period=${NODE_GRACE}s}
 start kube-scheduler $HUB "$B/kube-scheduler" --kubeconfig="$D/pki/kube-scheduler.kubeconfig" --bind-address=127.0.0.1 --leader-elect=false
 "$D/kubectl" create clusterrolebinding kube-proxy --clusterrole=system:node-proxier --user=system:kube-proxy >/dev/null 2>&1 || true
-for i in $(seq "$NODES"); do n=node$i p=$(cat "$D/node$i.pid")
-  start kubelet-$n "$p" "$B/kubelet" --config="$D/$n/kubelet.yaml" --kubeconfig="$D/pki/kubelet-$n.kubeconfig" --hostname-override=$n --node-ip=192.168.77.1$i --root-dir=/var/lib/kubelet -v=${KUBELET_V:-2}
-  [ "${NO_PROXY_COMPONENT:-}" ] || start kube-proxy-$n "$p" "$B/kube-proxy" --config="$D/$n/kube-proxy.yaml"
-done
+for i in $(seq "$NODES"); do join "$i"; done
 for i in $(seq "$NODES"); do for _ in $(seq 300); do "$D/kubectl" get node node$i >/dev/null 2>&1 && break; sleep 0.1; done; done
 "$D/kubectl" wait --for=condition=Ready --timeout=90s node --all >/dev/null && el nodes-Ready
 for _ in $(seq 100); do "$D/kubectl" get sa default >/dev/null 2>&1 && break; sleep 0.1; done
 el default-serviceaccount
 echo "$D"
 disown -a
-# Not in the foreground: a signal would be heeded only at the end of the input.
-setpriv --pdeathsig KILL cat <&0 > /dev/null 9>&- & wait $!
+left() { for g in /sys/fs/cgroup/"$CG/$1" /sys/fs/cgroup/*/"$CG/$1"; do [ ! -d "$g" ] || find "$g" -mindepth 1 -depth -type d; done; } # control groups of a node's pods
+power_off() { # NODE
+  local p; p=$(cat "$D/$1.pid"); kill -9 "$p"; while [ -d "/proc/$p" ]; do sleep 0.02; done
+  # a machine that boots has none of them; its processes take a moment to go
+  for _ in $(seq 50); do [ -n "$(left "$1")" ] || break; left "$1" | xargs -r rmdir 2>/dev/null || true; sleep 0.1; done
+  sed -i "/ $1\$/d" "$D/pids"; }
+while read -r verb name; do
+  case "$verb $name" in
+    "kill node"[1-9]) power_off "$name" ;;
+    "start node"[1-9]) boot "${name#node}" < /dev/null; serves "$name" < /dev/null; join "${name#node}"; disown -a ;;
+    *) continue ;;
+  esac
+  echo "$verb $name"
+done

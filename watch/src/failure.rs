@@ -46,6 +46,25 @@ pub(crate) struct Status {
     message: String,
 }
 
+/// Why the API server was not reached: the whole chain of reasons, but for what credential plugins said, which may be the
+/// credential. kube's own errors repeat that.
+pub fn reasons(error: &(dyn Error + 'static)) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<kube::client::AuthError>() {
+            return "the credentials of the kubeconfig cannot be had".to_owned();
+        }
+        let word = error.to_string();
+        // Many say their source's words in their own.
+        if !words.iter().any(|before| before.contains(&word)) {
+            words.push(word);
+        }
+        next = error.source();
+    }
+    words.join(": ")
+}
+
 impl Failure {
     /// What the API server said in the body of an answer, or in an event of type ERROR.
     pub(crate) fn status(http: Option<u16>, body: &[u8]) -> Self {
@@ -60,23 +79,7 @@ impl Failure {
 
     /// Of a connection, with the whole chain of reasons.
     pub(crate) fn connection(error: &(dyn Error + 'static)) -> Self {
-        let mut words: Vec<String> = Vec::new();
-        let mut next = Some(error);
-        while let Some(error) = next {
-            if error.is::<kube::client::AuthError>() {
-                // A credential plugin's words may hold the credential.
-                return Self::Connection(
-                    "the credentials of the kubeconfig cannot be had".to_owned(),
-                );
-            }
-            let word = error.to_string();
-            // Many say their source's words in their own.
-            if !words.iter().any(|before| before.contains(&word)) {
-                words.push(word);
-            }
-            next = error.source();
-        }
-        Self::Connection(words.join(": "))
+        Self::Connection(reasons(error))
     }
 
     /// 410: the changes since the last one are no longer there.

@@ -42,6 +42,7 @@ struct Entry {
     /// The last proof of life, or the beginning.
     heard: Instant,
     complete: bool,
+    kept: usize,
     problem: Option<String>,
 }
 
@@ -54,6 +55,8 @@ pub struct WatchState {
     pub age: Duration,
     /// Its first complete state is in.
     pub complete: bool,
+    /// Objects that can no longer be read, and count as they were before.
+    pub kept: usize,
     /// Why it does not run, where it does not.
     pub problem: Option<String>,
 }
@@ -103,6 +106,7 @@ impl Freshness {
             what,
             heard: Instant::now(),
             complete: false,
+            kept: 0,
             problem: None,
         };
         watches.entries.insert(id, entry);
@@ -128,9 +132,17 @@ impl Freshness {
         watches.entries.values().map(Entry::state).collect()
     }
 
-    /// The watches that have something to tell, a line each: those that do not run, and stale ones.
+    /// Whether everything is known as the API server has it, but for single objects that cannot be read: each watch has a
+    /// complete state, and was heard of lately.
+    pub fn is_whole(&self) -> bool {
+        let watches = self.watches.lock();
+        let is_whole = |entry: &Entry| entry.complete && entry.heard.elapsed() <= STALE;
+        watches.entries.values().all(is_whole)
+    }
+
+    /// The watches that have something to tell, a line each: those that do not run, and outdated ones.
     pub fn problems(&self) -> Vec<String> {
-        let told = |state: &WatchState| state.problem.is_some() || state.is_stale();
+        let told = |state: &WatchState| state.problem.is_some() || state.is_outdated();
         let mut states = self.report();
         states.retain(told);
         let more = states.len().saturating_sub(MAX_LINES);
@@ -140,12 +152,14 @@ impl Freshness {
         lines
     }
 
-    /// The age of the oldest watch of each kind.
-    fn ages(&self) -> BTreeMap<&'static str, Duration> {
+    /// Of each kind the age of its oldest watch, and whether any is outdated.
+    fn ages(&self) -> BTreeMap<&'static str, (Duration, bool)> {
         let mut ages = BTreeMap::new();
         for entry in self.watches.lock().entries.values() {
-            let oldest: &mut Duration = ages.entry(entry.kind).or_default();
-            *oldest = entry.heard.elapsed().max(*oldest);
+            let state = entry.state();
+            let (oldest, outdated): &mut (Duration, bool) = ages.entry(entry.kind).or_default();
+            *oldest = state.age.max(*oldest);
+            *outdated |= state.is_outdated();
         }
         ages
     }
@@ -156,8 +170,10 @@ impl Collector for Freshness {
         let ages = self.ages();
         let stale = ages
             .iter()
-            .map(|(kind, age)| (*kind, u64::from(*age > STALE)));
-        let seconds = ages.iter().map(|(kind, age)| (*kind, age.as_secs_f64()));
+            .map(|(kind, (_, outdated))| (*kind, u64::from(*outdated)));
+        let seconds = ages
+            .iter()
+            .map(|(kind, (age, _))| (*kind, age.as_secs_f64()));
         gauges(
             &mut encoder,
             "watch_age_seconds",
@@ -167,7 +183,8 @@ impl Collector for Freshness {
         gauges(
             &mut encoder,
             "watch_stale",
-            "1 if that is more than 90 s: what is known may be out of date",
+            "1 if that is more than 90 s, or objects that cannot be read stand as they were: what is \
+             known may be out of date",
             stale,
         )
     }
@@ -197,6 +214,7 @@ impl Entry {
             what: self.what.clone(),
             age: self.heard.elapsed(),
             complete: self.complete,
+            kept: self.kept,
             problem: self.problem.clone(),
         }
     }
@@ -205,8 +223,8 @@ impl Entry {
 // === impl WatchState ===
 
 impl WatchState {
-    fn is_stale(&self) -> bool {
-        self.age > STALE
+    fn is_outdated(&self) -> bool {
+        self.age > STALE || self.kept > 0
     }
 }
 
@@ -220,6 +238,13 @@ impl fmt::Display for WatchState {
                 self.what
             )?,
             false => write!(f, "{}: awaited for {age} s", self.what)?,
+        }
+        if self.kept > 0 {
+            write!(
+                f,
+                ": {} of them cannot be read and stand as they were",
+                self.kept
+            )?;
         }
         match &self.problem {
             Some(problem) => write!(f, ": {problem}"),
@@ -243,6 +268,11 @@ impl Beat {
     pub fn complete(&self) {
         self.heard();
         self.with(|entry| entry.complete = true);
+    }
+
+    /// So many objects can no longer be read, and count as they were before.
+    pub fn kept(&self, objects: usize) {
+        self.with(|entry| entry.kept = objects);
     }
 
     /// It does not run.

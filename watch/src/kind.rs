@@ -24,10 +24,15 @@ pub trait Kind: Send + Sync + 'static {
         Selectors::default()
     }
 
-    /// The name of the CustomResourceDefinition that brings the kind, if one must. Where the API server has no such
-    /// kind there are no objects of it, and those that were held go.
+    /// The name of the CustomResourceDefinition that brings the kind, if one must.
     fn definition(&self) -> Option<String> {
         None
+    }
+
+    /// What becomes of objects of which nobody can say whether they are still as they were: one that can no longer be read,
+    /// and all of a kind that the API server does not have (404, see [`definition`](Self::definition)).
+    fn in_doubt(&self) -> InDoubt {
+        InDoubt::Gone
     }
 
     /// The right that both calls need, as after "may not": `list and watch pods`.
@@ -53,6 +58,16 @@ pub trait Kind: Send + Sync + 'static {
     }
 }
 
+/// What is to be thought of an object where the API server gives no word on it that can be understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InDoubt {
+    /// It is gone. For who gives something away because of it, and had better not.
+    Gone,
+    /// It is as it was when it was last understood, until the API server says that it is deleted. For who takes something
+    /// away because of its absence.
+    Stands,
+}
+
 /// An object as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reading<O> {
@@ -60,11 +75,12 @@ pub enum Reading<O> {
     Object(O),
     /// Not one of these, or not any more: what was held of its name goes.
     Foreign,
-    /// It counts as gone: what it said before is no longer what its author says.
+    /// What it said before is no longer what its author says: see [`Kind::in_doubt`].
     Unreadable {
         /// What is wrong with it, for the log.
         problem: String,
-        /// What the [`Sink`] gets in its place, where somebody asks for it by name and shall be told why.
+        /// What the [`Sink`] gets in its place, where it counts as gone, and somebody asks for it by name and shall be told
+        /// why.
         stand_in: Option<O>,
     },
 }
@@ -88,7 +104,7 @@ pub trait Sink<K: Kind>: Send + 'static {
     /// A new object, or a new edition of one. May be the edition that is there already: lists tell everything.
     fn apply(&mut self, object: K::Object) -> impl Future<Output = ()> + Send;
 
-    /// An object has gone, or is no longer one of these, or cannot be read any more.
+    /// An object has gone, or is no longer one of these, or counts as gone since it cannot be read any more.
     fn remove(&mut self, key: &K::Key) -> impl Future<Output = ()> + Send;
 
     /// Everything that was there has been told, for the first time.

@@ -7,7 +7,8 @@
 //!        └────▶ Beat ─▶ Freshness                         how old that is: log, probes, metrics
 //! ```
 //! A watch never gives up. What it said last stands while the API server is away; what the API server takes back goes
-//! at once. Whatever comes is bounded, and one object that cannot be read harms only itself.
+//! at once. What it says that cannot be understood means what the kind wants it to mean ([`InDoubt`]). Whatever comes is
+//! bounded, and one object that cannot be read harms only itself.
 //!
 //! kube's own watcher is not used: it hides bookmarks, the only sign of life of a quiet watch; its lists have no
 //! deadline; one object that cannot be read ends a whole list; and what cannot be read is logged, a Secret as well.
@@ -24,8 +25,9 @@ pub mod testing;
 mod watch;
 
 pub use api::{Api, Patience};
+pub use failure::reasons;
 pub use freshness::{Beat, Freshness, Restart, WatchState};
-pub use kind::{Kind, Reading, Selectors, Sink};
+pub use kind::{InDoubt, Kind, Reading, Selectors, Sink};
 pub use watch::Watch;
 
 #[cfg(test)]

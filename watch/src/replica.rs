@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::api::{self, Event, Head, PageText, Word};
 use crate::failure::Failure;
-use crate::kind::{Kind, Reading, Sink};
+use crate::kind::{InDoubt, Kind, Reading, Sink};
 
 /// The objects of one watch.
 ///
@@ -16,8 +16,12 @@ pub(crate) struct Replica<K: Kind, S> {
     kind: K,
     sink: S,
     held: HashSet<K::Key>,
+    /// Those of them that can no longer be read, and stand as they were.
+    kept: HashSet<K::Key>,
     /// While a list comes in.
     listed: HashSet<K::Key>,
+    /// Something in that list has no name that can be read: it may be any of those that are not listed.
+    nameless: bool,
     /// From where to watch; without it everything is listed.
     version: Option<String>,
     /// The sink has been told that everything is there.
@@ -47,7 +51,9 @@ impl<K: Kind, S: Sink<K>> Replica<K, S> {
             kind,
             sink,
             held: HashSet::new(),
+            kept: HashSet::new(),
             listed: HashSet::new(),
+            nameless: false,
             version: None,
             complete: false,
         }
@@ -62,9 +68,19 @@ impl<K: Kind, S: Sink<K>> Replica<K, S> {
         self.version.as_deref()
     }
 
+    /// How many objects stand as they were, since they can no longer be read.
+    pub(crate) fn kept(&self) -> usize {
+        self.kept.len()
+    }
+
+    fn stands_in_doubt(&self) -> bool {
+        self.kind.in_doubt() == InDoubt::Stands
+    }
+
     /// A list begins. One that was broken off before counts for nothing.
     pub(crate) fn begin(&mut self) {
         self.listed.clear();
+        self.nameless = false;
     }
 
     /// A page of a list.
@@ -76,7 +92,10 @@ impl<K: Kind, S: Sink<K>> Replica<K, S> {
                     self.listed.insert(item.key.clone());
                     self.put(item).await;
                 }
-                None => self.report("(without a name)", "metadata cannot be read"),
+                None => {
+                    self.nameless = true;
+                    self.report("(without a name)", "metadata cannot be read");
+                }
             }
         }
         if let Some(next) = page.next() {
@@ -91,15 +110,22 @@ impl<K: Kind, S: Sink<K>> Replica<K, S> {
     /// The list is whole: what it does not have has gone unseen.
     async fn finish(&mut self) {
         let missed: Vec<K::Key> = self.held.difference(&self.listed).cloned().collect();
-        for key in &missed {
+        match self.nameless && self.stands_in_doubt() {
+            true => self.kept.extend(missed),
+            false => self.miss(&missed).await,
+        }
+        self.listed = HashSet::new();
+        self.stand_in(self.kind.absent()).await;
+    }
+
+    async fn miss(&mut self, missed: &[K::Key]) {
+        for key in missed {
             self.take(key).await;
         }
         if !missed.is_empty() {
             let (watch, missed) = (self.kind.what(), missed.len());
             tracing::info!(watch, missed, "objects had gone while nobody watched");
         }
-        self.listed = HashSet::new();
-        self.stand_in(self.kind.absent()).await;
     }
 
     /// A list is in. The first one is told.
@@ -133,13 +159,14 @@ impl<K: Kind, S: Sink<K>> Replica<K, S> {
 
     /// The list or the watch failed.
     ///
-    /// Where the API server knows no such kind there are no objects of it. Where it cannot be asked, or has no answer
-    /// for this program, what it said last stands.
+    /// Where the API server knows no such kind there are no objects of it, or they are in doubt: a definition that is away for
+    /// a moment takes no object with it. Where it cannot be asked, or has no answer for this program, what it said last stands.
     pub(crate) async fn failed(&mut self, failure: &Failure) {
         if !failure.resumes() {
             self.version = None;
         }
-        if failure.is_unknown_kind() && self.kind.definition().is_some() {
+        let is_unknown = failure.is_unknown_kind() && self.kind.definition().is_some();
+        if is_unknown && !self.stands_in_doubt() {
             self.begin();
             self.finish().await;
         }
@@ -167,11 +194,15 @@ impl<K: Kind, S: Sink<K>> Replica<K, S> {
             Reading::Foreign => None,
             Reading::Unreadable { problem, stand_in } => {
                 self.report(&item.head.to_string(), &problem);
+                if self.stands_in_doubt() {
+                    return self.keep(item.key);
+                }
                 stand_in
             }
         };
         match object {
             Some(object) => {
+                self.kept.remove(&item.key);
                 self.held.insert(item.key);
                 self.sink.apply(object).await;
             }
@@ -179,7 +210,15 @@ impl<K: Kind, S: Sink<K>> Replica<K, S> {
         }
     }
 
+    /// Of one that was never understood there is nothing to keep.
+    fn keep(&mut self, key: K::Key) {
+        if self.held.contains(&key) {
+            self.kept.insert(key);
+        }
+    }
+
     async fn take(&mut self, key: &K::Key) {
+        self.kept.remove(key);
         if self.held.remove(key) {
             self.sink.remove(key).await;
         }
@@ -200,12 +239,21 @@ impl<K: Kind, S: Sink<K>> Replica<K, S> {
 
     fn report(&mut self, object: &str, problem: &str) {
         self.sink.unreadable();
-        tracing::error!(
-            kind = self.kind.name(),
-            object,
-            problem,
-            "this object cannot be read, and counts as not being there"
-        );
+        let kind = self.kind.name();
+        match self.kind.in_doubt() {
+            InDoubt::Gone => tracing::error!(
+                kind,
+                object,
+                problem,
+                "this object cannot be read, and counts as not being there"
+            ),
+            InDoubt::Stands => tracing::error!(
+                kind,
+                object,
+                problem,
+                "this object cannot be read; what it said before stands, if it was read before"
+            ),
+        }
     }
 }
 

@@ -193,6 +193,38 @@ async fn a_definition_that_is_gone_takes_its_objects_with_it_and_a_forbidden_lis
 }
 
 #[tokio::test]
+async fn a_definition_that_is_away_takes_nothing_that_stands_in_doubt() {
+    let fixture = Fixture::start(Thing::Bindings, |fake| {
+        let lost = event("ERROR", &json!({"code": 500, "message": "lost"}));
+        let away = || status(404, "no such kind");
+        let back = list(9, &[identity("b")]);
+        let lists = [list(7, &[identity("a")]), away(), away(), back];
+        fake.on("azureidentitybindings", "list", lists);
+        let watches = [Answer::Lines(vec![lost]), Answer::Silence(Vec::new())];
+        fake.on("azureidentitybindings", "watch", watches);
+    })
+    .await;
+    fixture
+        .until("the second 404", |fixture| {
+            fixture.counted("reason=\"refused\"} 2")
+        })
+        .await;
+    assert!(fixture.has("a"), "what it said last stands");
+    assert!(
+        fixture
+            .problems()
+            .contains("is not installed: apply api/crds"),
+        "{}",
+        fixture.problems()
+    );
+    fixture
+        .until("its whole list", |fixture| {
+            fixture.known.keys() == ["default/b"]
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn objects_without_a_namespace_are_watched_as_others_are() {
     let fixture = Fixture::start(Thing::Nodes, |fake| {
         fake.on("nodes", "list", [list(7, &[node("a"), node("b")])]);

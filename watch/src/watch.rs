@@ -107,6 +107,7 @@ impl<K: Kind, S: Sink<K>> Watch<K, S> {
 
     async fn listed(&mut self, version: String) -> String {
         self.beat.complete();
+        self.beat.kept(self.replica.kept());
         self.replica.complete().await;
         version
     }
@@ -115,6 +116,7 @@ impl<K: Kind, S: Sink<K>> Watch<K, S> {
         while let Some(line) = lines.next().await? {
             self.heard();
             self.replica.event(&Event::parse(&line)?).await?;
+            self.beat.kept(self.replica.kept());
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::demo::become_program;
 use crate::plugins;
 use crate::process::{cargo, run};
 use crate::test::Skip;
-use crate::workspace::{PLUGINS, program, root};
+use crate::workspace::{program, root};
 
 /// Builds what is measured and the bench program as they are released and becomes the latter.
 pub(crate) fn measure(options: &cli::Bench) -> Result<()> {
@@ -18,8 +18,8 @@ pub(crate) fn measure(options: &cli::Bench) -> Result<()> {
         true => ("podgate-controller", "bench-controller"),
         false => ("podgate-gateway", "bench"),
     };
-    // The bench programs are one package with the gateway, which takes the plugins in.
-    plugins::build(PLUGINS)?;
+    // The bench programs are one package with the gateway, which takes the plugins in; the guests are measured.
+    plugins::build_all()?;
     if options.controller
         && let Some(Skip::Missing(why) | Skip::Environment(why)) = cluster::build()?
     {

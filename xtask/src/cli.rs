@@ -90,7 +90,7 @@ pub(crate) struct Soak {
     #[arg(long, default_value_t = 10)]
     pub(crate) minutes: u64,
     /// Instead of fuzzing, reload the plugins of a gateway under load so often.
-    #[arg(long, value_name = "NUMBER", conflicts_with = "minutes")]
+    #[arg(long, value_name = "NUMBER", conflicts_with = "minutes", num_args = 0..=1, default_missing_value = "1000")]
     pub(crate) reloads: Option<u64>,
 }
 
@@ -139,6 +139,9 @@ pub(crate) struct Images {
     /// Where they go; each is a folder and an archive of its name.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
+    /// These alone: `gateway`, `intercept`, `controller`, `demo`. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) only: Vec<String>,
     /// Of the programs as `cargo build` has left them, and archives alone: large, made in seconds, for clusters of tests.
     #[arg(long)]
     pub(crate) dev: bool,

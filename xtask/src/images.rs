@@ -25,6 +25,7 @@ use crate::process::{cargo, output};
 use crate::workspace::{self, root, target};
 
 mod contents;
+mod elf;
 mod library;
 mod materials;
 mod oci;
@@ -36,6 +37,7 @@ const REPOSITORY: &str = "docker.io/podgate";
 const MIB: usize = 1024 * 1024;
 
 /// One image.
+#[derive(Clone, Copy)]
 struct Plan {
     name: &'static str,
     about: &'static str,
@@ -106,7 +108,7 @@ pub(crate) fn perform(options: &cli::Images) -> Result<()> {
         .unwrap_or_else(|| target().join("images").join(options.arch.name()));
     fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     let source = Source::read()?;
-    for plan in possible(&toolchain)? {
+    for plan in possible(&toolchain, &options.only)? {
         plan.make(&toolchain, &source, &folder)
             .with_context(|| format!("the image {}", plan.name))?;
     }
@@ -135,17 +137,25 @@ pub(crate) fn for_tests(folder: &Path) -> Result<Vec<PathBuf>> {
         println!("{}  {}", plan.reference(), path.display());
         Ok(path)
     };
-    possible(&toolchain)?
+    possible(&toolchain, &[])?
         .into_iter()
         .map(|plan| archive(plan).with_context(|| format!("the image {}", plan.name)))
         .collect()
 }
 
-/// Those that can be built here; the others are named with the reason.
-fn possible(toolchain: &Toolchain) -> Result<Vec<&'static Plan>> {
+/// Those that are wanted (all, if none is named) and can be built here; the others are named with the reason.
+fn possible(toolchain: &Toolchain, only: &[String]) -> Result<Vec<&'static Plan>> {
+    for wanted in only {
+        ensure!(
+            PLANS.iter().any(|plan| plan.name == wanted),
+            "there is no image `{wanted}`; there are {}",
+            PLANS.map(|plan| plan.name).join(", ")
+        );
+    }
     let binaries = binaries()?;
+    let is_wanted = |plan: &&Plan| only.is_empty() || only.iter().any(|name| name == plan.name);
     let mut plans = Vec::new();
-    for plan in &PLANS {
+    for plan in PLANS.iter().filter(is_wanted) {
         match plan.lacks(&binaries, toolchain) {
             Some(why) => println!("{}: skipped: {why}", plan.name),
             None => plans.push(plan),
@@ -218,6 +228,11 @@ impl Plan {
                 .fold(tree, |tree, below| tree.without(&below.tree));
             layers.push(Layer::new(contents.about(), tree));
         }
+        let mut programs = 0;
+        for layer in &layers {
+            programs += elf::check(&layer.tree, toolchain.arch())?;
+        }
+        ensure!(programs > 0, "{} is no program of Linux", program.display());
         Ok(Image {
             arch: toolchain.arch(),
             layers,
@@ -280,6 +295,17 @@ mod tests {
                 .contents
                 .iter()
                 .any(|contents| matches!(contents, Contents::FirewallTools))
+        );
+    }
+
+    #[test]
+    fn an_image_that_does_not_exist_is_refused_with_the_names_of_those_that_do() {
+        let toolchain = Toolchain::find(Arch::host()).unwrap();
+        let only = ["mic".to_owned()];
+        let told = possible(&toolchain, &only).err().unwrap().to_string();
+        assert!(
+            told.contains("gateway, intercept, controller, demo"),
+            "{told}"
         );
     }
 

@@ -4,6 +4,7 @@
 //! by running cargo: nothing here is linked with the gateway.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
+mod author;
 mod bench;
 mod book;
 mod chart;

@@ -72,9 +72,6 @@ pub(crate) fn perform(options: &cli::Test) -> Result<ExitCode> {
     Ok(summary::print(reports, options.strict))
 }
 
-/// Run only when they are named: each takes some ten minutes, and neither is settled yet.
-const BY_NAME: [&str; 2] = ["author", "cluster-suite"];
-
 fn chosen(only: &[String]) -> Result<Vec<&'static Step>> {
     for wanted in only {
         ensure!(
@@ -82,10 +79,8 @@ fn chosen(only: &[String]) -> Result<Vec<&'static Step>> {
             "there is no step `{wanted}`; `cargo xtask test --list` shows them"
         );
     }
-    let is_chosen = |step: &&Step| match only.is_empty() {
-        true => !BY_NAME.contains(&step.name),
-        false => only.iter().any(|wanted| step.answers_to(wanted)),
-    };
+    let is_chosen =
+        |step: &&Step| only.is_empty() || only.iter().any(|wanted| step.answers_to(wanted));
     Ok(STEPS.iter().filter(is_chosen).collect())
 }
 
@@ -113,7 +108,7 @@ mod tests {
 
     #[test]
     fn all_steps_run_unless_some_are_named() {
-        assert_eq!(names(&[]).unwrap().len(), STEPS.len() - BY_NAME.len());
+        assert_eq!(names(&[]).unwrap().len(), STEPS.len());
         assert_eq!(names(&["docs", "fmt"]).unwrap(), ["fmt", "docs"]);
     }
 

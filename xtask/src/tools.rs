@@ -21,12 +21,12 @@ pub(crate) fn program_with(name: &str, version: &str, features: &[&str]) -> Resu
     if probe(&program, &["--version"]).is_some_and(|said| versions.contains(&said)) {
         return Ok(program);
     }
+    // Not quietly: some compile for ten minutes, and silence looks like an end.
     println!("installing {name} {version} into {}", tools.display());
     let mut cargo = cargo(root());
     cargo.args([
         "install",
         name,
-        "--quiet",
         "--locked",
         "--debug",
         "--force",

@@ -8,13 +8,7 @@ use anyhow::Result;
 
 use crate::cli;
 use crate::process::{build_with_tests, cargo, run};
-use crate::tools;
 use crate::workspace::{program, root};
-
-/// Plugins that are useful as they stand: a workspace of their own, as authors have.
-const EXAMPLES: &str = "examples/plugins";
-/// The last one; its successor is cargo itself.
-const CARGO_COMPONENT: &str = "0.21.1";
 
 /// Writes the files, or compares them.
 pub(crate) fn perform(options: &cli::Wit) -> Result<()> {
@@ -39,43 +33,9 @@ pub(crate) fn prove() -> Result<()> {
     wit(&["--check"])
 }
 
-/// What a plugin's author does, by each route: the tests of `author`, with a registry of files and cargo-component.
-pub(crate) fn prove_author() -> Result<()> {
-    examples()?;
-    tools::program("cargo-component", CARGO_COMPONENT)?;
-    build_with_tests()?;
-    wit(&[])?;
-    let arguments = [
-        "test",
-        "--locked",
-        "--workspace",
-        "--test",
-        "author",
-        "--",
-        "--ignored",
-    ];
-    run(cargo(root()).args(arguments))
-}
-
-/// What other steps do for the other workspaces.
-fn examples() -> Result<()> {
-    let commands: [&[&str]; 3] = [
-        &["fmt", "--all", "--check"],
-        &[
-            "clippy",
-            "--locked",
-            "--all-targets",
-            "--target",
-            "host-tuple",
-            "--",
-            "-D",
-            "warnings",
-        ],
-        &["test", "--locked", "--target", "host-tuple"],
-    ];
-    commands
-        .into_iter()
-        .try_for_each(|arguments| run(cargo(root().join(EXAMPLES)).args(arguments)))
+/// Writes them, likewise.
+pub(crate) fn write() -> Result<()> {
+    wit(&[])
 }
 
 fn wit(arguments: &[&str]) -> Result<()> {

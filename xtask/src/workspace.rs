@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 /// The workspaces, each with a lock file of its own, from the root of the repository.
-pub(crate) const WORKSPACES: [&str; 3] = [NATIVE, PLUGINS, GUESTS];
+pub(crate) const WORKSPACES: [&str; 4] = [NATIVE, PLUGINS, GUESTS, EXAMPLES];
 /// The gateway and all that goes with it.
 pub(crate) const NATIVE: &str = ".";
 /// The built-in components.
 pub(crate) const PLUGINS: &str = "plugins";
 /// The misbehaving components of the tests.
 pub(crate) const GUESTS: &str = "tests/guests";
+/// Plugins that are useful as they stand: a workspace as authors have.
+pub(crate) const EXAMPLES: &str = "examples/plugins";
 
 /// The root of the repository.
 pub(crate) fn root() -> &'static Path {

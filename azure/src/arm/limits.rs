@@ -36,6 +36,26 @@ pub enum CallKind {
     Poll,
 }
 
+impl CallKind {
+    /// The word for metric labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Patch => "patch",
+            Self::Poll => "poll",
+        }
+    }
+}
+
+/// Why a call may not be made at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotYet {
+    /// By our own count, for so long: nobody refused anything.
+    Paced(Duration),
+    /// By ARM's word, a 429, and to whom it was.
+    Closed(Duration, Scope),
+}
+
 /// A bucket of Azure's: how many tokens it holds, and how many it gets every so often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Bucket {
@@ -49,7 +69,7 @@ struct Bucket {
 /// # Guarantees
 /// Never more calls than the documented buckets allow, per resource, per subscription, and at the front door;
 /// after a 429, none of its kind (reads or writes) to whom it was about until the time it named. Nobody waits
-/// here: whoever would have to is told how long, and may do something better meanwhile.
+/// here: whoever would have to is told how long.
 #[derive(Clone, Debug, Default)]
 pub struct ArmLimits(Arc<Mutex<State>>);
 
@@ -160,36 +180,26 @@ impl ArmLimits {
     /// Takes one token from each bucket that the call is counted against.
     ///
     /// # Errors
-    /// How long until it may be made, and whose limit it is. Nothing was taken.
-    pub(super) fn admit(&self, id: &ComputeId, kind: CallKind) -> Result<(), (Duration, Scope)> {
+    /// How long until it may be made. Nothing was taken.
+    pub(super) fn admit(&self, id: &ComputeId, kind: CallKind) -> Result<(), NotYet> {
         let now = Instant::now();
         let mut state = self.0.lock();
-        if let Some(wait) = state.closed_for(id, kind, now) {
-            return Err(wait);
+        if let Some((wait, scope)) = state.closed_for(id, kind, now) {
+            return Err(NotYet::Closed(wait, scope));
         }
         let keys = keys(id, kind);
-        let waits = keys
-            .iter()
-            .filter_map(|key| Some((state.level(key, now).wait(now)?, scope(key))));
-        if let Some(longest) = waits.max_by_key(|(wait, _)| *wait) {
-            return Err(longest);
+        if let Some(longest) = state.paced(&keys, now) {
+            return Err(NotYet::Paced(longest));
         }
         keys.iter().for_each(|key| state.level(key, now).take(now));
         Ok(())
     }
 
-    /// How long until a call of this kind may be made, as far as is known now.
-    pub fn wait(&self, id: &ComputeId, kind: CallKind) -> Duration {
-        let now = Instant::now();
+    /// How long until our own count allows a call of this kind, as far as is known now.
+    pub(super) fn paced(&self, id: &ComputeId, kind: CallKind) -> Duration {
         let mut state = self.0.lock();
-        let closed = state.closed_for(id, kind, now).map(|(wait, _)| wait);
-        let waits = keys(id, kind).map(|key| state.level(&key, now).wait(now));
-        waits
-            .into_iter()
-            .chain([closed])
-            .flatten()
-            .max()
-            .unwrap_or_default()
+        let wait = state.paced(&keys(id, kind), Instant::now());
+        wait.unwrap_or_default()
     }
 
     /// Nothing of this kind until then: a 429.
@@ -237,13 +247,6 @@ impl ArmLimits {
     }
 }
 
-fn scope(key: &Key) -> Scope {
-    match key.limit {
-        Limit::Own(_) => Scope::Resource,
-        Limit::All(..) | Limit::Door { .. } => Scope::Subscription,
-    }
-}
-
 /// `Microsoft.Compute/HighCostGet3Min;159` or `159`: the least number of all headers of that name, which may hold
 /// several, separated by commas.
 fn remaining(headers: &HeaderMap, name: &str) -> Option<u32> {
@@ -280,6 +283,12 @@ impl State {
             .into_iter()
             .flatten()
             .max_by_key(|(wait, _)| *wait)
+    }
+
+    /// The longest wait for a token of one of these buckets.
+    fn paced(&mut self, keys: &[Key], now: Instant) -> Option<Duration> {
+        let waits = keys.iter().map(|key| self.level(key, now).wait(now));
+        waits.flatten().max()
     }
 
     fn level(&mut self, key: &Key, now: Instant) -> &mut Level {

@@ -18,8 +18,7 @@ use super::id::ComputeId;
 use super::refusal;
 use crate::throttle::retry_after;
 
-/// A change that ARM has taken and not finished. It survives a restart: [`saved`](Self::saved) and
-/// [`resume`](Self::resume).
+/// A change that ARM has taken and not finished.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Operation {
     id: ComputeId,
@@ -78,38 +77,6 @@ impl Operation {
             way,
             first,
         }))
-    }
-
-    /// Takes up an operation that was [`saved`](Self::saved).
-    ///
-    /// # Errors
-    /// The text is no such, or leads to another host than `endpoint`'s: whoever can write where it was kept
-    /// must not thereby get ARM's token.
-    pub fn resume(
-        endpoint: &ArmEndpoint,
-        id: &ComputeId,
-        saved: &str,
-    ) -> Result<Self, UntrustedUrl> {
-        let way = match saved.split_once(' ') {
-            Some(("status", url)) => Way::Status(endpoint.trust(url)?),
-            Some(("location", url)) => Way::Location(endpoint.trust(url)?),
-            None if saved == "resource" => Way::Resource,
-            _ => return Err(endpoint.trust("").expect_err("an empty text is no URL")),
-        };
-        Ok(Self {
-            id: id.clone(),
-            way,
-            first: None,
-        })
-    }
-
-    /// A text that [`resume`](Self::resume) reads.
-    pub fn saved(&self) -> String {
-        match &self.way {
-            Way::Status(url) => format!("status {url}"),
-            Way::Location(url) => format!("location {url}"),
-            Way::Resource => "resource".to_owned(),
-        }
     }
 
     /// What is being changed.

@@ -34,6 +34,20 @@ pub struct IdentityPatch {
     if_match: Option<Etag>,
 }
 
+// === impl IdentityChange ===
+
+impl IdentityChange {
+    /// What of it is still to be done on a resource as it is.
+    pub(super) fn left(&self, compute: &Compute) -> Vec<ResourceId> {
+        let missing = self.add.iter().filter(|id| !compute.has(id));
+        let unwanted = self
+            .remove
+            .difference(&self.add)
+            .filter(|id| compute.has(id));
+        missing.chain(unwanted).cloned().collect()
+    }
+}
+
 // === impl IdentityPatch ===
 
 impl IdentityPatch {
@@ -62,27 +76,13 @@ impl IdentityPatch {
             identity: IdentityType::of(system, left > 0),
             add,
             remove,
-            // To say "none" takes whatever is there, also what came after the look: only then must nothing have.
-            if_match: compute.etag.clone().filter(|_| left == 0),
+            // A type takes what it does not name, also what came after the look: then nothing must have.
+            if_match: compute.etag.clone().filter(|_| left == 0 || !system),
         }
     }
 
-    /// What it adds.
-    pub fn add(&self) -> &[ResourceId] {
-        &self.add
-    }
-
-    /// What it removes.
-    pub fn remove(&self) -> &[ResourceId] {
-        &self.remove
-    }
-
-    /// The type that the resource has afterwards.
-    pub fn identity(&self) -> IdentityType {
-        self.identity
-    }
-
-    /// The etag that the resource must still have; there where the last user-assigned identity goes.
+    /// The etag that the resource must still have: there where the type lacks one of the two kinds, which would take an
+    /// identity of that kind that somebody has just assigned.
     pub fn if_match(&self) -> Option<&Etag> {
         self.if_match.as_ref()
     }

@@ -15,6 +15,8 @@ use crate::imds::Selector;
 
 mod failures;
 mod hostile;
+mod moment;
+mod pace;
 mod rounds;
 
 const CONTROLLER: &str = "c0000000-0000-4000-8000-000000000001";
@@ -106,6 +108,11 @@ async fn stage() -> Stage {
     stage_of(config()).await
 }
 
+/// A gate that never closes.
+fn open() -> Gate {
+    Gate::new(|| true)
+}
+
 fn ids(names: &[&str]) -> BTreeSet<ResourceId> {
     names
         .iter()
@@ -187,7 +194,7 @@ impl Stage {
     async fn start(&self, change: &IdentityChange) -> Result<Patched, ArmError> {
         let compute = self.client.get(&self.id).await?;
         let patch = IdentityPatch::next(&compute, change).expect("there is something to change");
-        self.client.patch(&self.id, &patch).await
+        self.client.patch(&self.id, &patch, open()).await
     }
 
     async fn started(&self, change: &IdentityChange) -> Operation {

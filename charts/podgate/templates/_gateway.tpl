@@ -72,6 +72,10 @@ capabilities:
 {{- if or .Values.plugins.config .Values.plugins.existingConfigMap }}true{{ end -}}
 {{- end -}}
 
+{{- define "podgate.gateway.pluginsConfigMap" -}}
+{{- .Values.plugins.existingConfigMap | default (printf "%s-plugins" (include "podgate.fullname" .)) -}}
+{{- end -}}
+
 {{- define "podgate.gateway.args" -}}
 - --node=$(NODE_NAME)
 - --operation-mode={{ .Values.operationMode }}
@@ -123,6 +127,17 @@ capabilities:
 {{- end }}
 {{- if include "podgate.gateway.hasPlugins" . }}
 - --plugins=/etc/podgate/plugins/plugins.yaml
+- --plugins-config-map={{ .Release.Namespace }}/{{ include "podgate.gateway.pluginsConfigMap" . }}
+- --component-cache=/var/cache/podgate/components
+{{- end }}
+{{- if .Values.plugins.registries.credentials }}
+- --registry-credentials=/etc/podgate/registries/.dockerconfigjson
+{{- end }}
+{{- with .Values.plugins.registries.plain }}
+- --plain-registries={{ join "," . }}
+{{- end }}
+{{- if .Values.plugins.serviceAccountToken.audience }}
+- --service-account-token=/var/run/podgate/service-account/token
 {{- end }}
 {{- if .Values.trustedCA.configMap }}
 - --ca-file=/etc/podgate/ca/{{ .Values.trustedCA.key }}
@@ -138,6 +153,16 @@ capabilities:
 {{- if include "podgate.gateway.hasPlugins" . }}
 - name: plugins
   mountPath: /etc/podgate/plugins
+  readOnly: true
+{{- end }}
+{{- if .Values.plugins.registries.credentials }}
+- name: registries
+  mountPath: /etc/podgate/registries
+  readOnly: true
+{{- end }}
+{{- if .Values.plugins.serviceAccountToken.audience }}
+- name: service-account
+  mountPath: /var/run/podgate/service-account
   readOnly: true
 {{- end }}
 {{- if .Values.trustedCA.configMap }}
@@ -165,7 +190,24 @@ capabilities:
 {{- if include "podgate.gateway.hasPlugins" . }}
 - name: plugins
   configMap:
-    name: {{ .Values.plugins.existingConfigMap | default (printf "%s-plugins" (include "podgate.fullname" .)) }}
+    name: {{ include "podgate.gateway.pluginsConfigMap" . }}
+{{- end }}
+{{- with .Values.plugins.registries.credentials }}
+- name: registries
+  secret:
+    secretName: {{ . }}
+{{- end }}
+{{- with .Values.plugins.serviceAccountToken }}
+{{- if .audience }}
+# Bound to the gateway's pod and gone with it; no other token of this ServiceAccount has this audience.
+- name: service-account
+  projected:
+    sources:
+      - serviceAccountToken:
+          audience: {{ .audience | quote }}
+          expirationSeconds: {{ .expirationSeconds }}
+          path: token
+{{- end }}
 {{- end }}
 {{- with .Values.trustedCA.configMap }}
 - name: ca

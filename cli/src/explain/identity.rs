@@ -82,6 +82,10 @@ fn principal(identity: &AzureIdentity, rules: Rules) -> Option<String> {
         return Some(problem);
     }
     let Some(secret) = secret(identity) else {
+        // Without a key, a credential plugin may know another way: the gateway tells.
+        if spec.identity_type == IdentityType::ServicePrincipalCertificate {
+            return None;
+        }
         return Some(
             "spec.clientPassword.name is missing: the Secret that holds the credential".to_owned(),
         );

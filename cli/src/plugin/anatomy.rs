@@ -109,6 +109,7 @@ pub(super) fn provided(import: &str, world: World) -> Provided {
         "podgate:types/clock" if world != World::Cache => Provided::Granted("clock"),
         "podgate:types/keys" if credential => Provided::WithQuestion,
         "podgate:types/http" if credential => Provided::Hosts,
+        "podgate:types/service-account" if credential => Provided::Granted("serviceAccount"),
         wasi if wasi.starts_with("wasi:") => Provided::Empty,
         _ => Provided::Never,
     }

@@ -23,6 +23,7 @@ mod found;
 mod key;
 mod log;
 mod network;
+mod place;
 mod question;
 mod report;
 mod run;

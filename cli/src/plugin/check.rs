@@ -113,6 +113,11 @@ async fn examine(
 fn grants(anatomy: &Anatomy) -> Grants {
     Grants {
         clock: anatomy.wants("podgate:types/clock"),
+        service_account: anatomy
+            .wants("podgate:types/service-account")
+            .then(|| text::AUDIENCE.to_owned())
+            .into_iter()
+            .collect(),
         ..Grants::default()
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use podgate_plugin_host::{
     CachePolicy, Credential, Grants, Host, HostConfig, Limits, Outbound, Plugin, PluginError,
-    Policy, World,
+    Policy, Surroundings, World,
 };
 use tempfile::TempDir;
 
@@ -33,12 +33,20 @@ pub(super) enum Loaded {
 impl Bench {
     /// A host whose plugins' requests go there.
     pub(super) fn new(http: Arc<dyn Outbound>) -> anyhow::Result<Self> {
+        Self::within(Surroundings::default(), http)
+    }
+
+    /// The same in another place than this machine's.
+    pub(super) fn within(
+        surroundings: Surroundings,
+        http: Arc<dyn Outbound>,
+    ) -> anyhow::Result<Self> {
         let code = tempfile::tempdir().context("making a folder for compiled code")?;
         let config = HostConfig {
             code_cache: Some(code.path().join("code")),
             http,
         };
-        let host = Host::new(config)?;
+        let host = Host::within(surroundings, config)?;
         Ok(Self { host, code })
     }
 

@@ -1,6 +1,5 @@
 //! Events of Kubernetes, for `kubectl describe` and `kubectl get events`.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,19 +8,19 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube::api::{Api, PostParams};
+use podgate_watch::reasons;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::Permit;
 use crate::metrics::Metrics;
 use crate::plan::Notice;
+use said::{Said, Status};
+
+mod said;
 
 /// Who says it: the old controller's word, by which people filter.
 const COMPONENT: &str = "aadpodidentity.k8s.io";
-/// The same is not said again within this time.
-const AGAIN: Duration = Duration::from_secs(30 * 60);
-/// Notices that are remembered for that; beyond it the older half is forgotten.
-const REMEMBERED: usize = 16_384;
 /// Notices that wait. What comes on top is dropped: the records themselves say how things are.
 const WAITING: usize = 4_096;
 /// Between two Events: records matter more to the API server than what is said of them.
@@ -33,8 +32,8 @@ const MESSAGE: usize = 1_000;
 const DEFAULT: &str = "default";
 
 /// Where notices go. Never waits for the API server.
-#[derive(Clone)]
 pub struct Events {
+    said: Said,
     waiting: mpsc::Sender<Notice>,
     metrics: Arc<Metrics>,
 }
@@ -43,51 +42,66 @@ struct Writer {
     client: Client,
     permit: Permit,
     waiting: mpsc::Receiver<Notice>,
-    said: HashMap<Notice, Instant>,
     metrics: Arc<Metrics>,
 }
 
 impl Events {
-    /// Begins to write to an API server, until the last clone is gone.
+    /// Begins to write to an API server, until this object is gone.
     pub fn start(client: Client, permit: Permit, metrics: Arc<Metrics>) -> Self {
         let (sender, waiting) = mpsc::channel(WAITING);
         let writer = Writer {
             client,
             permit,
             waiting,
-            said: HashMap::new(),
             metrics: Arc::clone(&metrics),
         };
         tokio::spawn(writer.run());
+        Self::into(sender, metrics)
+    }
+
+    fn into(waiting: mpsc::Sender<Notice>, metrics: Arc<Metrics>) -> Self {
         Self {
-            waiting: sender,
+            said: Said::default(),
+            waiting,
             metrics,
         }
     }
 
-    /// Says something, to the log at once.
-    pub fn tell(&self, notice: Notice) {
-        let Notice {
-            subject,
-            reason,
-            message,
-            ..
-        } = &notice;
-        let (kind, object) = (subject.kind, &subject.object);
-        match notice.is_warning {
-            true => tracing::warn!(kind, %object, reason, message),
-            false => tracing::debug!(kind, %object, reason, message),
+    /// Says something, to the log at once. What was said a short time ago is not said again, to nobody.
+    pub fn tell(&mut self, notice: Notice) {
+        match self.said.hear(&notice) {
+            Status::Old => return,
+            Status::Unwritten => {}
+            Status::New => log(&notice),
         }
-        if self.waiting.try_send(notice).is_err() {
-            self.metrics.notice_dropped();
+        match self.waiting.try_reserve() {
+            Ok(place) => {
+                self.said.write(&notice);
+                place.send(notice);
+            }
+            Err(_) => self.metrics.notice_dropped(),
         }
+    }
+}
+
+fn log(notice: &Notice) {
+    let Notice {
+        subject,
+        reason,
+        message,
+        ..
+    } = notice;
+    let (kind, object) = (subject.kind, &subject.object);
+    match notice.is_warning {
+        true => tracing::warn!(kind, %object, reason, message),
+        false => tracing::debug!(kind, %object, reason, message),
     }
 }
 
 impl Writer {
     async fn run(mut self) {
         while let Some(notice) = self.waiting.recv().await {
-            if !self.is_new(&notice) || !self.permit.is_valid() {
+            if !self.permit.is_valid() {
                 continue;
             }
             if !self.write(&notice).await {
@@ -95,21 +109,6 @@ impl Writer {
             }
             sleep(PAUSE).await;
         }
-    }
-
-    fn is_new(&mut self, notice: &Notice) -> bool {
-        let now = Instant::now();
-        if self.said.get(notice).is_some_and(|at| now - *at < AGAIN) {
-            return false;
-        }
-        if self.said.len() >= REMEMBERED {
-            let mut times: Vec<Instant> = self.said.values().copied().collect();
-            let (_, middle, _) = times.select_nth_unstable(REMEMBERED / 2);
-            let middle = *middle;
-            self.said.retain(|_, at| *at > middle);
-        }
-        self.said.insert(notice.clone(), now);
-        true
     }
 
     async fn write(&self, notice: &Notice) -> bool {
@@ -120,7 +119,8 @@ impl Writer {
         match written {
             Ok(Ok(_)) => true,
             Ok(Err(error)) => {
-                tracing::debug!(%error, "an Event was not written");
+                let error = reasons(&error);
+                tracing::debug!(error, "an Event was not written");
                 false
             }
             Err(_) => false,
@@ -168,3 +168,6 @@ fn event(notice: &Notice) -> Event {
         ..Event::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,19 +1,20 @@
 //! Writes of AzureAssignedIdentity, each under the condition that the object is still as it was read.
 
 use std::future::Future;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Client, Error};
 use podgate_api::{AzureAssignedIdentity, ObjectRef};
+use podgate_watch::reasons;
 use tokio::sync::Mutex;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
 use super::Permit;
 use crate::plan::{NotWritten, Removal, Write, Written};
 use crate::record::Record;
+use crate::settings::PerSecond;
 
 /// One call. The API server itself gives up after a minute.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -104,23 +105,30 @@ impl Records {
             pace.next().await;
         }
         if !self.permit.is_valid() {
-            return Err(NotWritten::Unavailable(
-                "another controller is in charge by now".to_owned(),
-            ));
+            return Err(superseded());
         }
-        match timeout(DEADLINE, call).await {
-            Ok(outcome) => outcome.map_err(|error| not_written(&error)),
-            Err(_) => Err(NotWritten::Unavailable(format!(
-                "no answer from the API server within {} s",
-                DEADLINE.as_secs()
-            ))),
+        tokio::select! {
+            // Dialling takes seconds, after which it may be too late to send anything.
+            biased;
+            () = self.permit.ended() => Err(superseded()),
+            outcome = timeout(DEADLINE, call) => match outcome {
+                Ok(outcome) => outcome.map_err(|error| not_written(&error)),
+                Err(_) => Err(NotWritten::Unavailable(format!(
+                    "no answer from the API server within {} s",
+                    DEADLINE.as_secs()
+                ))),
+            },
         }
     }
 }
 
+fn superseded() -> NotWritten {
+    NotWritten::Unavailable("another controller is in charge by now".to_owned())
+}
+
 impl Pace {
-    pub(super) fn of(calls_per_second: NonZeroU32) -> Self {
-        let mut interval = interval(Duration::from_secs(1) / calls_per_second.get());
+    pub(super) fn of(calls: PerSecond) -> Self {
+        let mut interval = interval(calls.period());
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self(Arc::new(Mutex::new(interval)))
     }
@@ -132,7 +140,10 @@ impl Pace {
 
 fn not_written(error: &Error) -> NotWritten {
     let Error::Api(status) = error else {
-        return NotWritten::Unavailable(format!("the API server cannot be reached: {error}"));
+        return NotWritten::Unavailable(format!(
+            "the API server cannot be reached: {}",
+            reasons(error)
+        ));
     };
     let message: String = status.message.chars().take(MESSAGE).collect();
     let told = format!("the API server answered {}: {message}", status.code);
@@ -164,7 +175,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn calls_keep_the_pace_that_was_asked_for() {
-        let pace = Pace::of(NonZeroU32::new(5).unwrap());
+        let pace = Pace::of("5".parse().unwrap());
         let begun = tokio::time::Instant::now();
         for _ in 0..11 {
             pace.next().await;

@@ -5,6 +5,7 @@ use std::future::{Future, pending};
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
+use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
@@ -16,11 +17,10 @@ use super::store::{Store, StoreError};
 use super::tenure::Tenure;
 use super::{Candidacy, record};
 
+mod resign;
+
 /// Between two looks at the least, however often the Lease is said to have changed.
 const LEAST_PAUSE: Duration = Duration::from_millis(50);
-
-/// Tries to give the Lease back: it may be changed in between, by a renewal of our own that was under way.
-const RELEASES: usize = 3;
 
 /// One process that stands for election.
 ///
@@ -44,6 +44,8 @@ pub struct Candidate<S> {
     making: bool,
     /// Not before this time: a Lease that had to be made may have been deleted under a leader, who has yet to notice.
     leads_from: Duration,
+    /// Whether it could do anything with the Lease.
+    is_fit: Box<dyn Fn() -> bool + Send + Sync>,
     standing: watch::Sender<Standing>,
 }
 
@@ -55,6 +57,17 @@ enum Next {
     Pause(Duration),
     /// Somebody else leads: look after this time, or when the Lease changes.
     StandBy(Duration),
+}
+
+/// Why a candidate comes no further.
+#[derive(Debug, Error)]
+enum Setback {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(
+        "it is free, and this controller leaves it to others: it has not heard of all of the cluster lately"
+    )]
+    Unfit,
 }
 
 // === impl Candidate ===
@@ -78,13 +91,21 @@ impl<S: Store> Candidate<S> {
             claimed: false,
             making: false,
             leads_from: Duration::ZERO,
+            is_fit: Box::new(|| true),
             standing: watch::Sender::default(),
         }
     }
 
-    /// The same with a seed for its jitter, so that a run can be repeated.
+    /// The same, and it takes no Lease while this does not hold. One that leads goes on: nobody says that others are better.
     #[must_use]
-    pub fn seeded(mut self, seed: u64) -> Self {
+    pub fn standing_while(mut self, is_fit: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        self.is_fit = Box::new(is_fit);
+        self
+    }
+
+    /// The same with a seed for its jitter, so that a run can be repeated.
+    #[cfg(test)]
+    pub(crate) fn seeded(mut self, seed: u64) -> Self {
         self.random = fastrand::Rng::with_seed(seed);
         self
     }
@@ -116,8 +137,8 @@ impl<S: Store> Candidate<S> {
                     self.went_well();
                     next
                 }
-                Err(StoreError::Outdated) => Next::Look,
-                Err(failure) => self.went_wrong(&failure),
+                Err(Setback::Store(StoreError::Outdated)) => Next::Look,
+                Err(setback) => self.went_wrong(&setback),
             };
             self.wait(next).await;
         }
@@ -151,7 +172,7 @@ impl<S: Store> Candidate<S> {
         }
     }
 
-    async fn round(&mut self) -> Result<Next, StoreError> {
+    async fn round(&mut self) -> Result<Next, Setback> {
         if self.seen.is_stale() || !self.holds() {
             let lease = self.bounded(self.store.read()).await?;
             self.look(lease);
@@ -160,7 +181,10 @@ impl<S: Store> Candidate<S> {
         if !self.leads() && now < free_at {
             return Ok(Next::StandBy(self.look_again(free_at - now)));
         }
-        self.claim().await
+        if !self.leads() && !(self.is_fit)() {
+            return Err(Setback::Unfit);
+        }
+        Ok(self.claim().await?)
     }
 
     /// The Lease names this candidate, as far as it knows.
@@ -292,9 +316,9 @@ impl<S: Store> Candidate<S> {
         free_in.min(pause)
     }
 
-    fn went_wrong(&mut self, failure: &StoreError) -> Next {
+    fn went_wrong(&mut self, setback: &Setback) -> Next {
         let problem = format!(
-            "the lease {}/{}: {failure}",
+            "the lease {}/{}: {setback}",
             self.candidacy.namespace, self.candidacy.name
         );
         let is_news = self.standing.borrow().problem.is_none();
@@ -344,44 +368,6 @@ impl<S: Store> Candidate<S> {
             };
             !same
         });
-    }
-
-    async fn resign(&mut self) {
-        if let Some(tenure) = self.tenure.take() {
-            tenure.end();
-        }
-        self.publish();
-        // Whoever follows a Lease that was given back leads at once; before `leads_from` nobody may.
-        if !self.claimed || self.making || self.clock.now() < self.leads_from {
-            return;
-        }
-        let deadline = self.candidacy.duration.retry();
-        match timeout(deadline, self.release()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the lease was not given back; the next leader waits for its end")
-            }
-            Err(_) => tracing::warn!(
-                "the lease was not given back in time; the next leader waits for its end"
-            ),
-        }
-    }
-
-    /// What a renewal that is under way does meanwhile, it does to an edition that is no longer the last one.
-    async fn release(&mut self) -> Result<(), StoreError> {
-        for _ in 0..RELEASES {
-            let Some(lease) = self.store.read().await? else {
-                return Ok(());
-            };
-            if record::holder(&lease) != Some(&self.identity) {
-                return Ok(());
-            }
-            match self.store.replace(&record::released(&lease)).await {
-                Err(StoreError::Outdated) => {}
-                released => return released.map(|_| tracing::info!("the lease is given back")),
-            }
-        }
-        Err(StoreError::Outdated)
     }
 }
 

@@ -7,6 +7,7 @@ use futures::StreamExt;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, PostParams, WatchEvent, WatchParams};
 use kube::{Client, Error};
+use podgate_watch::reasons;
 use thiserror::Error as ThisError;
 
 use super::Candidacy;
@@ -123,7 +124,7 @@ fn words(error: &Error) -> String {
             let message: String = status.message.chars().take(MESSAGE).collect();
             format!("the API server answered {}: {message}", status.code)
         }
-        _ => format!("the API server cannot be reached: {error}"),
+        _ => format!("the API server cannot be reached: {}", reasons(error)),
     }
 }
 

@@ -1,4 +1,6 @@
 use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use tokio::time::{Instant, sleep, timeout};
@@ -344,4 +346,51 @@ fn a_lease_takes_whole_seconds_and_is_never_told_shorter_than_it_is() {
 #[allow(dead_code, reason = "the type of `run` is what matters")]
 fn a_candidate_can_be_spawned(candidate: Candidate<Link>) -> impl Send {
     candidate.run(pending())
+}
+
+/// A candidate that is as fit as the test says.
+fn fit(server: &Server, seed: u64, is_fit: bool) -> (Standing, Arc<AtomicBool>) {
+    let (origin, is_fit) = (Instant::now(), Arc::new(AtomicBool::new(is_fit)));
+    let clock = Clock::from_fn(move || SECOND + origin.elapsed());
+    (
+        Standing::fit(server, seed, clock, Arc::clone(&is_fit)),
+        is_fit,
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_not_fit_leaves_a_free_lease_to_others_and_says_why() {
+    let server = Server::released();
+    let (blind, sees) = fit(&server, 1, false);
+    sleep(600 * SECOND).await;
+    assert!(!blind.leads() && server.spec().holder_identity.is_none());
+    let problem = blind.leadership.problem().unwrap();
+    assert!(problem.contains("leaves it to others"), "{problem}");
+    let other = Standing::start(&server, 2);
+    elected(&other).await;
+    sees.store(true, Ordering::SeqCst);
+    sleep(60 * SECOND).await;
+    assert!(other.leads() && !blind.leads());
+    assert_eq!(
+        blind.leadership.problem(),
+        None,
+        "somebody leads: all is well"
+    );
+    other.kill().await;
+    elected(&blind).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leads_goes_on_when_it_is_no_longer_fit_and_does_not_come_back() {
+    let server = Server::released();
+    let (leader, sees) = fit(&server, 1, true);
+    let tenure = elected(&leader).await;
+    sees.store(false, Ordering::SeqCst);
+    sleep(600 * SECOND).await;
+    assert!(tenure.is_current());
+    leader.cut(Lost::Requests);
+    tenure.ended().await;
+    leader.cut(Lost::Nothing);
+    sleep(600 * SECOND).await;
+    assert!(!leader.leads(), "there may be a better one");
 }

@@ -21,8 +21,8 @@ fn the_old_series_keep_their_names_and_buckets() {
     metrics.wrote("remove", QUICK, true);
     metrics.wrote("create", QUICK, false);
     metrics.wrote("patch", QUICK, false);
-    metrics.asked(ComputeKind::ScaleSet, &change(), QUICK, Some("conflict"));
-    metrics.asked(ComputeKind::VirtualMachine, &Ask::Look, QUICK, None);
+    metrics.asked(ComputeKind::ScaleSet, &change(), QUICK, false);
+    metrics.asked(ComputeKind::VirtualMachine, &Ask::Look, QUICK, true);
     metrics.cycle(QUICK, Backlog::default());
     metrics.leads();
     has(
@@ -57,16 +57,18 @@ fn own_series_say_what_is_left_to_do_and_who_does_it() {
             writes: 3,
             quarantined: 2,
             foreign: 5,
+            oldest: None,
         },
     );
-    metrics.oldest(Duration::from_millis(1500));
     metrics.assignments(States {
         created: 1,
         assigned: 40,
         ..States::default()
     });
-    metrics.asked(ComputeKind::ScaleSet, &change(), QUICK, Some("throttled"));
-    metrics.asked(ComputeKind::ScaleSet, &change(), QUICK, None);
+    metrics.called(CallKind::Patch, "throttled");
+    metrics.called(CallKind::Patch, "ok");
+    metrics.called(CallKind::Poll, "ok");
+    metrics.called(CallKind::Poll, "ok");
     metrics.notice_dropped();
     metrics.unreadable();
     has(
@@ -74,20 +76,46 @@ fn own_series_say_what_is_left_to_do_and_who_does_it() {
         &[
             "podgate_controller_leader 1",
             "podgate_controller_queue_records 7",
-            "podgate_controller_queue_age_seconds 1.5",
             "podgate_controller_writes_under_way 3",
             "podgate_controller_quarantined_identities 2",
             "podgate_controller_foreign_identities 5",
             "podgate_controller_assignments{state=\"assigned\"} 40",
             "podgate_controller_assignments{state=\"unassigned\"} 0",
-            "podgate_controller_azure_requests_total{machine=\"vmss\",request=\"change\",outcome=\"throttled\"} 1",
-            "podgate_controller_azure_requests_total{machine=\"vmss\",request=\"change\",outcome=\"ok\"} 1",
+            "podgate_controller_azure_requests_total{method=\"patch\",outcome=\"throttled\"} 1",
+            "podgate_controller_azure_requests_total{method=\"patch\",outcome=\"ok\"} 1",
+            "podgate_controller_azure_requests_total{method=\"poll\",outcome=\"ok\"} 2",
             "podgate_controller_notices_dropped_total 1",
             "podgate_source_errors_total 1",
         ],
     );
-    metrics.leads_no_more();
-    has(&metrics, &["podgate_controller_leader 0"]);
+}
+
+fn age(metrics: &Metrics) -> f64 {
+    let text = metrics.render();
+    let mut lines = text.lines();
+    let line = lines.find_map(|line| line.strip_prefix("podgate_controller_queue_age_seconds "));
+    line.unwrap().parse().unwrap()
+}
+
+#[test]
+fn the_queues_age_is_that_of_whoever_waits_longest_and_grows_while_nothing_happens() {
+    let metrics = Metrics::default();
+    let waits = |oldest| Backlog {
+        oldest,
+        ..Backlog::default()
+    };
+    assert!(age(&metrics) < 0.001);
+    let since = Instant::now().checked_sub(Duration::from_secs(40));
+    metrics.cycle(QUICK, waits(since));
+    let first = age(&metrics);
+    assert!((40.0..50.0).contains(&first), "{first}");
+    std::thread::sleep(QUICK);
+    assert!(
+        age(&metrics) > first,
+        "without a cycle between the two looks"
+    );
+    metrics.cycle(QUICK, waits(None));
+    assert!(age(&metrics) < 0.001, "nobody waits any more");
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::time::Duration;
 
 use podgate_azure::credential::CredentialKind;
 
@@ -41,8 +42,10 @@ fn the_old_controllers_flags_keep_their_names() {
     let plan = settings.plan(None);
     assert_eq!(plan.drift, Duration::from_secs(300));
     assert!(!plan.rules.namespaced);
-    assert_eq!(settings.sync_retry_duration, Duration::from_secs(3600));
-    assert_eq!(settings.client_qps.map(NonZeroU32::get), Some(5));
+    let hour = Duration::from_secs(3600);
+    assert_eq!(settings.sync_retry_duration.get(), hour);
+    let pace = settings.client_qps.map(PerSecond::period);
+    assert_eq!(pace, Some(Duration::from_millis(200)));
     let agent = settings.user_agent();
     assert!(agent.to_str().unwrap().ends_with(" shop"), "{agent:?}");
     assert!(settings.retired.given().is_empty());
@@ -149,19 +152,100 @@ fn immutable_identities_are_client_ids_and_the_controllers_own_is_one_of_them() 
 #[test]
 fn a_value_that_cannot_be_is_refused_before_anything_starts() {
     for flag in [
-        "--leader-election-duration=0",
-        "--leader-election-duration=2h",
-        "--leader-election-duration=soon",
-        "--createDeleteBatch=0",
-        "--clientQps=0",
         "--arm-url=http://management.example/",
         "--authority=http://login.example/",
         "--custom-user-agent=a\r\nX-Evil: b",
-        "--removal-linger=-3s",
         "--metadata-ip=imds",
     ] {
         assert!(read(&[flag]).is_err(), "{flag}");
     }
+}
+
+/// Each flag for a duration or a number, with values that it takes and values that it refuses.
+const BOUNDS: [(&str, &[&str], &[&str]); 7] = [
+    (
+        "removal-linger",
+        &["0", "0s", "30s", "24h"],
+        &["-3s", "25h", "soon"],
+    ),
+    (
+        "coalesce",
+        &["0", "100ms", "1m"],
+        &["-1ms", "61s", "1h", "soon"],
+    ),
+    (
+        "identity-assignment-reconcile-interval",
+        &["1s", "3m", "5m0s", "24h"],
+        &["0", "0s", "999ms", "25h", "-3m", "soon"],
+    ),
+    (
+        "syncRetryDuration",
+        &["1s", "3600s", "3600", "720h"],
+        &["0", "0s", "1ms", "721h", "18446744073709551615", "soon"],
+    ),
+    (
+        "leader-election-duration",
+        &["1s", "15s", "1h"],
+        &["0", "0s", "999ms", "2h", "soon"],
+    ),
+    (
+        "createDeleteBatch",
+        &["1", "20", "10000"],
+        &["0", "-1", "10001", "1.5", "many"],
+    ),
+    (
+        "clientQps",
+        &["0.1", "5", "5.5", "10000"],
+        &[
+            "0",
+            "-1",
+            "0.01",
+            "10001",
+            "4294967295",
+            "NaN",
+            "inf",
+            "fast",
+        ],
+    ),
+];
+
+#[test]
+fn every_duration_and_every_number_has_bounds() {
+    for (flag, right, wrong) in BOUNDS {
+        for value in right {
+            assert!(
+                read(&[&format!("--{flag}={value}")]).is_ok(),
+                "{flag}={value}"
+            );
+        }
+        for value in wrong {
+            let error = read(&[&format!("--{flag}={value}")]).unwrap_err();
+            let told = error.to_string();
+            assert!(
+                told.contains(flag) && told.contains(value),
+                "{flag}={value}: {told}"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_duration_and_no_number_is_missing_among_those_with_bounds() {
+    let command = Settings::command();
+    let measured = |argument: &&clap::Arg| {
+        let names = argument.get_value_names().unwrap_or_default();
+        let is_live = argument.get_help_heading().is_none();
+        is_live
+            && names
+                .iter()
+                .any(|name| ["DURATION", "N"].contains(&name.as_str()))
+    };
+    let flags = command.get_arguments().filter(measured);
+    let mut flags: Vec<&str> = flags.filter_map(clap::Arg::get_long).collect();
+    let mut bounded = BOUNDS.map(|(flag, ..)| flag);
+    flags.sort_unstable();
+    bounded.sort_unstable();
+    assert_eq!(flags, bounded);
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub(crate) mod credential {
         world: "podgate:credential/credential",
         imports: {
             "podgate:types/http": async,
+            "podgate:types/service-account": async,
             // A handle that is not in the table is the guest's fault, so it traps.
             "podgate:types/keys": trappable,
         },

@@ -78,6 +78,11 @@ pub trait Credential: Send + Sync {
     /// The plugin's name in the operator's configuration.
     fn name(&self) -> &str;
 
+    /// Whether it can do nothing for an identity without a key: it was granted no other proof of who asks.
+    fn needs_key(&self) -> bool {
+        true
+    }
+
     /// Gets one token, in a fresh instance. The key stays in the gateway: the plugin holds a handle that
     /// ends with the call.
     ///

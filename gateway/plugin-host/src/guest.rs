@@ -12,8 +12,9 @@ use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 use crate::bindings::policy::podgate::types::model;
 use crate::engine::Runtime;
 use crate::imports::http::{Allowance, Origin};
+use crate::imports::service_account::Tokens;
 use crate::plugin::{MAX_MEMORY, MAX_TABLE_ELEMENTS};
-use crate::{Limits, Outbound, Plugin, PluginError, World};
+use crate::{Limits, Outbound, Plugin, PluginError, Surroundings, World};
 
 pub(crate) mod fault;
 pub(crate) mod log;
@@ -37,7 +38,9 @@ pub(crate) struct Guest {
     pub(crate) limits: Limits,
     pub(crate) may_bypass: bool,
     granted: Arc<[Origin]>,
+    pub(crate) audiences: Arc<[String]>,
     http: Arc<dyn Outbound>,
+    surroundings: Surroundings,
     runtime: Arc<Runtime>,
     places: Arc<Semaphore>,
     memory: Arc<SharedMemory>,
@@ -75,6 +78,7 @@ impl Guest {
         world: World,
         runtime: Arc<Runtime>,
         http: Arc<dyn Outbound>,
+        surroundings: Surroundings,
     ) -> Result<Arc<Self>, PluginError> {
         check_limits(plugin)?;
         Ok(Arc::new(Self {
@@ -84,7 +88,9 @@ impl Guest {
             limits: plugin.limits.clone(),
             may_bypass: plugin.grants.bypass,
             granted: granted(plugin)?,
+            audiences: plugin.grants.service_account.as_slice().into(),
             http,
+            surroundings,
             runtime,
             places: Arc::new(Semaphore::new(MAX_CALLS)),
             memory: SharedMemory::new(&plugin.limits),
@@ -124,6 +130,8 @@ impl Guest {
             &self.limits,
             Arc::clone(&self.memory),
             allowance,
+            self.tokens(),
+            Arc::clone(&self.surroundings.clock),
         );
         let mut store = Store::new(&self.runtime.engine, state);
         store.limiter(|state| &mut state.limiter);
@@ -132,6 +140,11 @@ impl Guest {
         let left = deadline.saturating_duration_since(Instant::now());
         store.epoch_deadline_callback(at_each_tick(left));
         store
+    }
+
+    fn tokens(&self) -> Tokens {
+        let source = Arc::clone(&self.surroundings.service_account);
+        Tokens::new(source, Arc::clone(&self.audiences))
     }
 
     fn max_transfer(&self) -> usize {

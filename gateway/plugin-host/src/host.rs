@@ -13,8 +13,8 @@ use crate::engine::Runtime;
 use crate::guest::{Guest, State};
 use crate::inspect::{self, Inspected};
 use crate::{
-    CachePolicy, Credential, HostError, Outbound, Plugin, PluginError, Policy, World, cache,
-    compile, credential, imports, policy,
+    CachePolicy, Credential, HostError, Outbound, Plugin, PluginError, Policy, Surroundings, World,
+    cache, compile, credential, imports, policy,
 };
 
 /// What a host is built from.
@@ -34,6 +34,7 @@ struct Inner {
     runtime: Arc<Runtime>,
     code_cache: Option<CodeCache>,
     http: Arc<dyn Outbound>,
+    surroundings: Surroundings,
 }
 
 /// A component that was compiled, checked and linked.
@@ -51,6 +52,14 @@ impl Host {
     /// # Errors
     /// The machine or the folder is not fit.
     pub fn new(config: HostConfig) -> Result<Self, HostError> {
+        Self::within(Surroundings::default(), config)
+    }
+
+    /// The same in a place that is not the usual one.
+    ///
+    /// # Errors
+    /// As [`Host::new`].
+    pub fn within(surroundings: Surroundings, config: HostConfig) -> Result<Self, HostError> {
         let runtime = Runtime::start()?;
         let code_cache = config
             .code_cache
@@ -60,6 +69,7 @@ impl Host {
             runtime,
             code_cache,
             http: config.http,
+            surroundings,
         })))
     }
 
@@ -120,7 +130,8 @@ impl Host {
 impl Inner {
     fn link(&self, plugin: &Plugin, world: World) -> Result<Linked, PluginError> {
         let (runtime, http) = (Arc::clone(&self.runtime), Arc::clone(&self.http));
-        let guest = Guest::new(plugin, world, runtime, http)?;
+        let surroundings = self.surroundings.clone();
+        let guest = Guest::new(plugin, world, runtime, http, surroundings)?;
         let engine = &self.runtime.engine;
         let cache = self.code_cache.as_ref();
         let component = compile::compile(engine, cache, &plugin.name, &plugin.component)?;

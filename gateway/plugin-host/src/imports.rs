@@ -12,6 +12,7 @@ mod clock;
 pub(crate) mod http;
 pub(crate) mod keys;
 mod log;
+pub(crate) mod service_account;
 mod wasi;
 
 /// Gives a component the imports it has, which were all granted: what it did not ask for is not even there.
@@ -31,6 +32,9 @@ pub(crate) fn link(
     }
     if inspected.has(Import::Http) {
         credential::http::add_to_linker::<_, HasSelf<State>>(&mut linker, same)?;
+    }
+    if inspected.has(Import::ServiceAccount) {
+        credential::service_account::add_to_linker::<_, HasSelf<State>>(&mut linker, same)?;
     }
     if inspected.has(Import::Wasi) {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;

@@ -6,7 +6,7 @@ use semver::Version;
 use crate::{Grants, PluginError, World};
 
 /// The version of every podgate interface that this host has. A test holds it to the WIT files.
-pub(crate) const SUPPORTED: Version = Version::new(0, 1, 0);
+pub(crate) const SUPPORTED: Version = Version::new(0, 1, 1);
 /// The WASI that is linked, deny-all.
 const WASI: Version = Version::new(0, 2, 0);
 /// The packages of WASI 0.2 itself; others (http, keyvalue, …) are worlds of their own.
@@ -20,6 +20,7 @@ pub(crate) enum Import {
     Clock,
     Keys,
     Http,
+    ServiceAccount,
     Wasi,
 }
 
@@ -140,11 +141,19 @@ impl Inspector<'_> {
             _ => SUPPORTED,
         };
         self.version(&name, &supported)?;
-        if import == Import::Clock && !self.grants.clock {
-            return Err(self.not_granted(raw, "clock"));
-        }
+        self.granted(import, raw)?;
         self.seen.imports.push(import);
         Ok(())
+    }
+
+    fn granted(&self, import: Import, raw: &str) -> Result<(), PluginError> {
+        match import {
+            Import::Clock if !self.grants.clock => Err(self.not_granted(raw, "clock")),
+            Import::ServiceAccount if self.grants.service_account.is_empty() => {
+                Err(self.not_granted(raw, "serviceAccount"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn version(&mut self, name: &Name<'_>, supported: &Version) -> Result<(), PluginError> {
@@ -200,6 +209,7 @@ impl Import {
             "podgate:types/clock" => Some(Self::Clock),
             "podgate:types/keys" => Some(Self::Keys),
             "podgate:types/http" => Some(Self::Http),
+            "podgate:types/service-account" => Some(Self::ServiceAccount),
             _ => is_wasi(interface).then_some(Self::Wasi),
         }
     }
@@ -208,7 +218,7 @@ impl Import {
         match self {
             Self::Model | Self::Log | Self::Wasi => true,
             Self::Clock => matches!(world, World::Policy | World::Credential),
-            Self::Keys | Self::Http => world == World::Credential,
+            Self::Keys | Self::Http | Self::ServiceAccount => world == World::Credential,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! ```text
 //! Plugin ──▶ Host ──compile──▶ inspect ──▶ link what is granted ──▶ configure ──▶ dyn Policy
 //! (bytes,     │     code cache   world,      log, clock, keys,        settings      dyn Credential
-//!  settings,  │                  version,    http, deny-all WASI                    dyn CachePolicy
+//!  settings,  │                  version,    http, tokens, deny-all WASI            dyn CachePolicy
 //!  grants,    │                  imports
 //!  limits)    └ engine, pool, ticker
 //! ```
@@ -39,6 +39,7 @@ mod key;
 mod outbound;
 mod plugin;
 mod policy;
+mod surroundings;
 mod text;
 
 pub use cache::{CachePolicy, IdentityType, Plan, Subject, Times};
@@ -54,3 +55,4 @@ pub use plugin::{Grants, Limits, MAX_COMPONENT, MAX_MEMORY, MAX_TABLE_ELEMENTS, 
 pub use policy::{
     IdentitySelector, Label, Pod, PodException, Policy, PolicyQuestion, TokenRequest, Verdict,
 };
+pub use surroundings::{Clock, ServiceAccount, Surroundings};

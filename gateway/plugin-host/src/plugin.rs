@@ -36,6 +36,8 @@ pub struct Grants {
     pub clock: bool,
     /// Send HTTPS requests to these hosts: `host` (port 443) or `host:port`, compared exactly.
     pub http_hosts: Vec<String>,
+    /// Have tokens of the gateway's own service account for these audiences, compared exactly.
+    pub service_account: Vec<String>,
     /// Answer `bypass`: give a pod the node's own identities.
     pub bypass: bool,
 }

@@ -95,7 +95,7 @@ fn subject(wanted: &Wanted) -> Subject {
             match identity.way {
                 Way::Managed { .. } => IdentityType::ManagedIdentity,
                 Way::Secret(_) => IdentityType::ClientSecret,
-                Way::Certificate(_) => IdentityType::ClientCertificate,
+                Way::Certificate(_) | Way::Federated(_) => IdentityType::ClientCertificate,
             },
         ),
     };

@@ -3,7 +3,7 @@
 //! It is the value of `plugins.yaml` in the gateway's ConfigMap; components that are not built in stand
 //! beside it, in `binaryData`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
@@ -12,7 +12,10 @@ use thiserror::Error;
 
 use crate::policy::{Mode, OnFailure, Scope};
 
+mod image;
 mod nearest;
+
+pub use image::{Image, InvalidImage};
 
 /// The built-in plugins, configured as they are without a file.
 pub const DEFAULT: &str = include_str!("plugins/default.yaml");
@@ -75,19 +78,44 @@ pub struct Component {
     /// The SHA-256 of the file, in hexadecimal. Mandatory: whoever can swap the file must not decide.
     #[serde(default)]
     pub sha256: Option<String>,
-    /// An artifact in an OCI image layout on disk.
+    /// An OCI artifact.
     #[serde(default)]
     pub oci: Option<Oci>,
 }
 
-/// An artifact in an OCI image layout: a folder with `blobs/sha256/…`.
+/// An OCI artifact: in an image layout on disk (a folder with `blobs/sha256/…`), or in a registry.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Oci {
-    /// The folder, relative to the plugins file's.
-    pub layout: PathBuf,
-    /// Of the artifact's manifest, as `sha256:…`: it names everything else by digest.
-    pub digest: String,
+    /// The layout's folder, relative to the plugins file's.
+    #[serde(default)]
+    pub layout: Option<PathBuf>,
+    /// Of the artifact's manifest in the layout, as `sha256:…`: it names everything else by digest.
+    #[serde(default)]
+    pub digest: Option<String>,
+    /// The artifact in a registry.
+    #[serde(default)]
+    pub image: Option<Image>,
+}
+
+/// Where an OCI artifact is.
+#[derive(Clone, Copy, Debug)]
+pub enum Artifact<'a> {
+    /// In an image layout: its folder and the manifest's digest.
+    Layout(&'a Path, &'a str),
+    /// In a registry.
+    Registry(&'a Image),
+}
+
+impl Oci {
+    /// The one place that it names; none where [`Plugins::parse`] would have refused it.
+    pub fn artifact(&self) -> Option<Artifact<'_>> {
+        match (&self.layout, &self.digest, &self.image) {
+            (Some(layout), Some(digest), None) => Some(Artifact::Layout(layout, digest)),
+            (None, None, Some(image)) => Some(Artifact::Registry(image)),
+            _ => None,
+        }
+    }
 }
 
 /// What a plugin may do.
@@ -100,6 +128,9 @@ pub struct Grants {
     /// Hosts it may call, as `host` or `host:port`.
     #[serde(default)]
     pub http: Vec<String>,
+    /// Audiences of tokens of the gateway's own service account; of credential plugins only.
+    #[serde(default)]
+    pub service_account: Vec<String>,
     /// Let requests through to the node's own identities.
     #[serde(default)]
     pub bypass: bool,
@@ -199,7 +230,7 @@ impl Plugin {
             _ => {
                 return Err(format!(
                     "{}: component is either `builtin: NAME`, or `file: PATH` with `sha256: DIGEST`, or \
-                     `oci` with `layout` and `digest`",
+                     `oci` with `layout` and `digest`, or with `image`",
                     self.name
                 ));
             }
@@ -211,18 +242,16 @@ impl Plugin {
     }
 
     fn check_oci(&self, oci: &Oci) -> Result<(), String> {
-        let digest = oci.digest.strip_prefix("sha256:");
-        let is_hex = |digest: &str| {
-            digest.len() == 64
-                && digest
-                    .bytes()
-                    .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-        };
-        match digest.is_some_and(is_hex) {
-            true => Ok(()),
-            false => Err(self.wrong(
+        match oci.artifact() {
+            Some(Artifact::Registry(_)) => Ok(()),
+            Some(Artifact::Layout(_, digest)) if image::is_digest(digest) => Ok(()),
+            Some(Artifact::Layout(..)) => Err(self.wrong(
                 "component.oci.digest",
                 "write the manifest's, as `sha256:` and 64 digits in lower case; a tag is not enough",
+            )),
+            None => Err(self.wrong(
+                "component.oci",
+                "write `layout: FOLDER` with `digest: DIGEST`, or `image: REGISTRY/NAME@sha256:DIGEST`",
             )),
         }
     }

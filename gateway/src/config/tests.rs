@@ -128,14 +128,6 @@ fn the_metadata_address_and_the_listeners_own_are_served_hosts() {
 }
 
 #[test]
-fn durations_are_seconds_or_have_a_unit() {
-    assert_eq!(seconds_or_unit("10"), Ok(Duration::from_secs(10)));
-    assert_eq!(seconds_or_unit("1m30s"), Ok(Duration::from_secs(90)));
-    assert_eq!(seconds_or_unit("500ms"), Ok(Duration::from_millis(500)));
-    assert!(seconds_or_unit("soon").is_err() && seconds_or_unit("-3s").is_err());
-}
-
-#[test]
 fn a_mistyped_variable_is_noticed() {
     let names = ["PODGATE_NMI_PORT", "PODGATE_NMI_PROT", "PATH"].map(str::to_owned);
     assert_eq!(unknown_variables(names.into_iter()), ["PODGATE_NMI_PROT"]);

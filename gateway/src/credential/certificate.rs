@@ -1,5 +1,6 @@
 //! Type 2: a service principal with a certificate. The key is read here and stays here; the credential
-//! plugin builds the assertion and asks for signatures by handle.
+//! plugin builds the assertion and asks for signatures by handle. Without a Secret there is no key, and the plugin shows
+//! the authority what it was granted instead.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,17 +8,20 @@ use std::time::Duration;
 use podgate_api::Resource;
 use podgate_azure::failure::Failure;
 use podgate_azure::token::Token;
-use podgate_plugin_host as host;
-use podgate_plugin_host::{Credential, CredentialFailure, CredentialQuestion, PluginError};
+use podgate_plugin_host::{
+    Credential, CredentialFailure, CredentialIdentity, CredentialQuestion, PluginError, SigningKey,
+};
 
 use super::key::CertificateKey;
 use super::refused;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
-use crate::world::{ObjectRef, SecretData, ServicePrincipal};
+use crate::world::{Application, ObjectRef, SecretData, ServicePrincipal};
 use keys::Keys;
+use no_key::NoKey;
 
 mod keys;
+mod no_key;
 
 /// The last second of the year 9999: a later end is none.
 const LATEST: u64 = 253_402_300_799;
@@ -45,13 +49,53 @@ impl Certificates {
         secret: &SecretData,
         resource: &Resource,
     ) -> Result<Token, Failure> {
-        let plugin = self.plugin.as_ref().ok_or_else(|| {
-            refused("no credential plugin is configured, so identities of type 2 get no tokens")
-        })?;
+        let plugin = self.plugin()?;
         let key = self.keys.get(&principal.secret, secret).await?;
         ended(&key)
             .map_err(|problem| refused(format!("Secret {}: {problem}", principal.secret)))?;
-        let asked = plugin.acquire(&question(principal, resource), key).await;
+        let identity = CredentialIdentity {
+            client_id: principal.client_id.to_string(),
+            tenant_id: principal.tenant.to_string(),
+            authority: principal.authority.to_string(),
+        };
+        self.ask(plugin, question(identity, resource), key).await
+    }
+
+    /// For an identity without a Secret, if the plugin has another proof than a key.
+    pub(super) async fn federated(
+        &self,
+        application: &Application,
+        resource: &Resource,
+    ) -> Result<Token, Failure> {
+        let plugin = self.plugin()?;
+        if plugin.needs_key() {
+            return Err(refused(
+                "spec.clientPassword.name: missing; name the Secret that holds the certificate, or grant \
+                 serviceAccount to a credential plugin that does without",
+            ));
+        }
+        let identity = CredentialIdentity {
+            client_id: application.client_id.to_string(),
+            tenant_id: application.tenant.to_string(),
+            authority: application.authority.to_string(),
+        };
+        let question = question(identity, resource);
+        self.ask(plugin, question, Arc::new(NoKey)).await
+    }
+
+    fn plugin(&self) -> Result<&Arc<dyn Credential>, Failure> {
+        self.plugin.as_ref().ok_or_else(|| {
+            refused("no credential plugin is configured, so identities of type 2 get no tokens")
+        })
+    }
+
+    async fn ask(
+        &self,
+        plugin: &Arc<dyn Credential>,
+        question: CredentialQuestion,
+        key: Arc<dyn SigningKey>,
+    ) -> Result<Token, Failure> {
+        let asked = plugin.acquire(&question, key).await;
         self.metrics
             .plugin_call(plugin.name(), "credential", &asked);
         match asked {
@@ -91,13 +135,9 @@ fn ended(key: &CertificateKey) -> Result<(), &'static str> {
     }
 }
 
-fn question(principal: &ServicePrincipal, resource: &Resource) -> CredentialQuestion {
+fn question(identity: CredentialIdentity, resource: &Resource) -> CredentialQuestion {
     CredentialQuestion {
-        identity: host::CredentialIdentity {
-            client_id: principal.client_id.to_string(),
-            tenant_id: principal.tenant.to_string(),
-            authority: principal.authority.to_string(),
-        },
+        identity,
         resource: resource.to_string(),
         request_id: uuid::Uuid::new_v4().to_string(),
     }
@@ -135,3 +175,6 @@ fn broken(plugin: &str, error: &PluginError) -> Failure {
         throttled: false,
     }
 }
+
+#[cfg(test)]
+mod tests;

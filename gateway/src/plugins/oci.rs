@@ -18,7 +18,7 @@ use super::digest::Digest;
 use super::read;
 
 /// Longest manifest that is read: what the distribution specification asks registries to take.
-const MAX_MANIFEST: u64 = 4 * 1024 * 1024;
+pub(super) const MAX_MANIFEST: u64 = 4 * 1024 * 1024;
 /// Layers that are components: what `wkg oci push` writes, and what `wasm-to-oci` and older tools wrote.
 const LAYERS: [&str; 2] = [
     "application/wasm",
@@ -40,10 +40,10 @@ struct Manifest {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Descriptor {
+pub(super) struct Descriptor {
     media_type: String,
-    digest: String,
-    size: u64,
+    pub(super) digest: String,
+    pub(super) size: u64,
 }
 
 /// The component of the artifact whose manifest has this digest.
@@ -54,22 +54,37 @@ pub(super) async fn component(layout: &Path, digest: &str) -> anyhow::Result<Byt
     let bytes = verified(layout, digest, MAX_MANIFEST)
         .await
         .context("the artifact's manifest")?;
-    let manifest: Manifest = serde_json::from_slice(&bytes)
+    let layer = layer_of(&bytes, digest)?;
+    let bytes = verified(layout, &layer.digest, layer.size)
+        .await
+        .context("the artifact's component")?;
+    Ok(bytes.into())
+}
+
+/// The component that a manifest names, for those who bring blobs from elsewhere.
+///
+/// # Errors
+/// It is no manifest, or none of one component that is short enough to be read.
+pub(super) fn layer_of(manifest: &[u8], digest: &str) -> anyhow::Result<Descriptor> {
+    let manifest: Manifest = serde_json::from_slice(manifest)
         .with_context(|| format!("the artifact {digest} is no OCI image manifest"))?;
     ensure!(
         manifest.manifests.is_none(),
         "{digest} is an index of several artifacts; name the digest of one manifest in it"
     );
-    let layer = layer(&manifest.layers)?;
+    let layer = layer(manifest.layers)?;
     ensure!(
         layer.size <= MAX_COMPONENT,
         "the component has {} bytes by its manifest, at most {MAX_COMPONENT} are read",
         layer.size
     );
-    let bytes = verified(layout, &layer.digest, layer.size)
-        .await
-        .context("the artifact's component")?;
-    Ok(bytes.into())
+    let is_named = blob(Path::new(""), &layer.digest).is_some();
+    ensure!(
+        is_named,
+        "{:?} is no SHA-256 digest, and no other is taken",
+        cut(&layer.digest)
+    );
+    Ok(layer)
 }
 
 /// Where a blob is, if its digest is one.
@@ -82,9 +97,14 @@ pub(super) fn blob(layout: &Path, digest: &str) -> Option<PathBuf> {
     is_hex.then(|| layout.join("blobs/sha256").join(hex))
 }
 
-fn layer(layers: &[Descriptor]) -> anyhow::Result<&Descriptor> {
-    let mut components = layers
+fn layer(layers: Vec<Descriptor>) -> anyhow::Result<Descriptor> {
+    let types: Vec<&str> = layers
         .iter()
+        .map(|layer| layer.media_type.as_str())
+        .collect();
+    let types = cut(&types.join(", "));
+    let mut components = layers
+        .into_iter()
         .filter(|layer| LAYERS.contains(&layer.media_type.as_str()));
     match (components.next(), components.next()) {
         (Some(layer), None) => Ok(layer),
@@ -92,25 +112,22 @@ fn layer(layers: &[Descriptor]) -> anyhow::Result<&Descriptor> {
             bail!("the artifact has several components; push each as one of its own")
         }
         (None, _) => bail!(
-            "the artifact has no layer of type {}, but {:?}; push it with `wkg oci push`",
-            LAYERS[0],
-            shown(layers)
+            "the artifact has no layer of type {}, but {types:?}; push it with `wkg oci push`",
+            LAYERS[0]
         ),
     }
 }
 
-fn shown(layers: &[Descriptor]) -> String {
-    let types: Vec<&str> = layers
-        .iter()
-        .map(|layer| layer.media_type.as_str())
-        .collect();
-    types.join(", ").chars().take(SHOWN).collect()
+fn cut(text: &str) -> String {
+    text.chars().take(SHOWN).collect()
 }
 
 async fn verified(layout: &Path, digest: &str, limit: u64) -> anyhow::Result<Vec<u8>> {
     let path = blob(layout, digest).with_context(|| {
-        let shown: String = digest.chars().take(SHOWN).collect();
-        format!("{shown:?} is no SHA-256 digest, and no other is taken")
+        format!(
+            "{:?} is no SHA-256 digest, and no other is taken",
+            cut(digest)
+        )
     })?;
     let bytes = read::bounded(&path, limit)
         .await

@@ -57,6 +57,8 @@ fn failed(error: HttpError) -> OutboundError {
         HttpError::Unreachable { .. } => OutboundError::Unreachable(error.to_string()),
         HttpError::Timeout { .. } => OutboundError::Timeout,
         HttpError::TooLarge { limit, .. } => OutboundError::TooLarge(limit as u64),
-        HttpError::Invalid { .. } => OutboundError::Invalid(error.to_string()),
+        HttpError::Invalid { .. } | HttpError::Withheld { .. } => {
+            OutboundError::Invalid(error.to_string())
+        }
     }
 }

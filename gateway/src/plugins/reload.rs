@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! change ▸ quiet ▸ read, verify, compile, configure ─┬─ good ▸ swap ▸ what was remembered of the old set is void
-//!   (notify, and a look every 10 s)                  └─ bad ▸ the last good set stays ▸ log, metric, /readyz ▸ again later
+//!   (notify, a look every 10 s)                      └─ bad ▸ the last good set stays ▸ told, and tried again later
+//!                                                             (log, metric, Event, /readyz)
 //! ```
 //! Nothing of it is on a request's path. Calls that are under way end in the plugin that they began in.
 
@@ -17,6 +18,8 @@ use podgate_plugin_host::Host;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::events::Events;
+use super::registry::Registries;
 use super::seen::Seen;
 use super::{First, Loaded, attempt, folder};
 use crate::credential::Certificates;
@@ -46,13 +49,16 @@ pub struct Live {
     pub flow: Arc<Flow>,
     /// Asks the credential plugin.
     pub certificates: Arc<ArcSwap<Certificates>>,
-    /// Where a bad file is told.
+    /// Where a bad file is told to whoever asks the node.
     pub readiness: Readiness,
+    /// Where it is told to whoever asks the API server, if there is one.
+    pub events: Option<Events>,
 }
 
 /// Follows a plugins file.
 pub struct Reload {
     host: Host,
+    registries: Registries,
     path: PathBuf,
     live: Live,
     running: Loaded,
@@ -69,10 +75,17 @@ struct Retry {
 
 impl Reload {
     /// For a gateway that runs what was loaded first.
-    pub fn new(host: Host, path: PathBuf, first: First, live: Live) -> Self {
+    pub fn new(
+        host: Host,
+        registries: Registries,
+        path: PathBuf,
+        first: First,
+        live: Live,
+    ) -> Self {
         let First { loaded, seen } = first;
         Self {
             host,
+            registries,
             path,
             live,
             running: loaded,
@@ -125,14 +138,16 @@ impl Reload {
     }
 
     async fn reload(&mut self) {
-        let (host, path, running) = (self.host.clone(), self.path.clone(), self.running.clone());
+        let (host, registries) = (self.host.clone(), self.registries.clone());
+        let (path, running) = (self.path.clone(), self.running.clone());
         let before = self.seen.again();
         if before != self.seen {
             // Another edition has its own fault, if any.
             self.retry = None;
         }
         // A task of its own: whatever a file makes it do, even a panic, is that file's failure.
-        let attempt = tokio::spawn(async move { attempt(&host, &path, &running).await });
+        let attempt =
+            tokio::spawn(async move { attempt(&host, &registries, &path, &running).await });
         let (seen, loaded) = match attempt.await {
             Ok((seen, loaded)) => (seen, loaded),
             Err(error) => (before, Err(error.into())),
@@ -154,7 +169,7 @@ impl Reload {
             self.running = loaded;
         }
         self.retry = None;
-        self.live.readiness.tell(TOPIC, None);
+        self.live.told(None);
         let flow = &self.live.flow;
         flow.metrics.plugins().reloaded(is_new, flow.clock.now());
         match is_new {
@@ -180,7 +195,7 @@ impl Reload {
         self.live.flow.metrics.plugins().failed();
         let shown = one_line(&error);
         let told = format!("{shown}; what was loaded before stays in force");
-        self.live.readiness.tell(TOPIC, Some(told));
+        self.live.told(Some(told));
         tracing::error!(
             file = %self.path.display(),
             error,
@@ -192,6 +207,17 @@ impl Reload {
 // === impl Live ===
 
 impl Live {
+    /// What is wrong with the file, or that nothing is.
+    fn told(&self, problem: Option<String>) {
+        if let Some(events) = &self.events {
+            match &problem {
+                Some(problem) => events.bad(problem),
+                None => events.good(),
+            }
+        }
+        self.readiness.tell(TOPIC, problem);
+    }
+
     /// All at once, without a wait in between. The policies come last: a request that is judged by the new ones finds
     /// the rest in place.
     fn swap(&self, old: &Loaded, new: &Loaded) {

@@ -29,6 +29,19 @@ pub(super) fn host() -> Host {
     .unwrap()
 }
 
+/// Registries that need no account, and keep nothing.
+pub(super) fn registries() -> Registries {
+    let https = podgate_azure::http::HttpClient::https(&[]).unwrap();
+    Registries::new(https, registry::Settings::default()).unwrap()
+}
+
+fn sources(folder: &Path) -> Sources<'_> {
+    Sources {
+        folder,
+        registries: None,
+    }
+}
+
 /// An entry of a plugins file.
 pub(super) fn matcher(name: &str, more: Value) -> Value {
     let mut entry = json!({"name": name, "component": {"builtin": "exception-matcher"},
@@ -58,7 +71,7 @@ async fn what_two_editions_of_a_file_have_in_common_is_loaded_once() {
     let first = file(&[matcher("a", json!({})), matcher("b", json!({}))]);
     let first = load(&host, &first, folder).await.unwrap();
     let again = file(&[matcher("b", json!({})), matcher("a", json!({}))]);
-    let again = first.next(&host, &again, folder).await.unwrap();
+    let again = first.next(&host, &again, sources(folder)).await.unwrap();
     let (before, after) = (policies(&first), policies(&again));
     assert_eq!(
         [before[0], before[1]],
@@ -69,14 +82,17 @@ async fn what_two_editions_of_a_file_have_in_common_is_loaded_once() {
     assert!(Arc::ptr_eq(caches.0, caches.1));
     assert!(!first.is_same(&again), "another order is another chain");
     let same = file(&[matcher("b", json!({})), matcher("a", json!({}))]);
-    assert!(again.is_same(&again.next(&host, &same, folder).await.unwrap()));
+    assert!(again.is_same(&again.next(&host, &same, sources(folder)).await.unwrap()));
 }
 
 #[tokio::test]
 async fn whatever_differs_in_an_entry_is_another_plugin_or_other_terms() {
     let (host, folder) = (host(), Path::new("."));
     let load_one = async |before: &Loaded, entry: Value| {
-        before.next(&host, &file(&[entry]), folder).await.unwrap()
+        before
+            .next(&host, &file(&[entry]), sources(folder))
+            .await
+            .unwrap()
     };
     let first = load_one(&Loaded::default(), matcher("a", json!({}))).await;
     let mut seen: BTreeSet<_> = policies(&first).into_iter().collect();

@@ -34,6 +34,7 @@ mod names;
 mod object;
 mod secrets;
 
+pub(crate) use names::is_object_name;
 pub use names::{InvalidNodeName, NodeName};
 
 /// The API server, as one node's gateway sees it.

@@ -53,6 +53,19 @@ pub enum Way {
     Secret(ServicePrincipal),
     /// Type 2: a service principal with a certificate.
     Certificate(ServicePrincipal),
+    /// Type 2 without a Secret: an application that trusts what a credential plugin has of its own.
+    Federated(Application),
+}
+
+/// An application in Entra ID.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Application {
+    /// `spec.clientID`
+    pub client_id: ClientId,
+    /// `spec.tenantID`
+    pub tenant: TenantId,
+    /// `spec.adEndpoint` or the cloud's.
+    pub authority: Authority,
 }
 
 /// What types 1 and 2 share.
@@ -107,6 +120,7 @@ impl Identity {
         match &self.way {
             Way::Managed { client_id, .. } => client_id.as_ref(),
             Way::Secret(principal) | Way::Certificate(principal) => Some(&principal.client_id),
+            Way::Federated(application) => Some(&application.client_id),
         }
     }
 
@@ -114,14 +128,14 @@ impl Identity {
     pub fn resource_id(&self) -> Option<&ResourceId> {
         match &self.way {
             Way::Managed { resource_id, .. } => resource_id.as_ref(),
-            Way::Secret(_) | Way::Certificate(_) => None,
+            Way::Secret(_) | Way::Certificate(_) | Way::Federated(_) => None,
         }
     }
 
     /// The Secret that holds its credential.
     pub fn secret(&self) -> Option<&ObjectRef> {
         match &self.way {
-            Way::Managed { .. } => None,
+            Way::Managed { .. } | Way::Federated(_) => None,
             Way::Secret(principal) | Way::Certificate(principal) => Some(&principal.secret),
         }
     }
@@ -137,6 +151,9 @@ fn way(wire: &AzureIdentity, object: &ObjectRef, rules: &IdentityRules) -> Resul
     match wire.spec.identity_type {
         IdentityType::UserAssignedManagedIdentity => managed(wire),
         IdentityType::ServicePrincipal => Ok(Way::Secret(principal(wire, object, rules)?)),
+        IdentityType::ServicePrincipalCertificate if names_no_secret(wire) => {
+            Ok(Way::Federated(application(wire, rules)?))
+        }
         // The old gateway passed over auxiliary tenants here, so they are no mistake.
         IdentityType::ServicePrincipalCertificate => {
             Ok(Way::Certificate(principal(wire, object, rules)?))
@@ -178,6 +195,23 @@ fn principal(
         auxiliary_tenants: auxiliary_tenants(&spec.auxiliary_tenant_ids)?,
         authority: authority(&spec.ad_endpoint, rules)?,
         secret: secret(wire, object, rules)?,
+    })
+}
+
+fn application(wire: &AzureIdentity, rules: &IdentityRules) -> Result<Application, String> {
+    let spec = &wire.spec;
+    Ok(Application {
+        client_id: parse("spec.clientID", required("spec.clientID", &spec.client_id)?)?,
+        tenant: parse("spec.tenantID", required("spec.tenantID", &spec.tenant_id)?)?,
+        authority: authority(&spec.ad_endpoint, rules)?,
+    })
+}
+
+/// Nothing of it: half a reference is a mistake.
+fn names_no_secret(wire: &AzureIdentity) -> bool {
+    let reference = wire.spec.client_password.as_ref();
+    reference.is_none_or(|reference| {
+        optional(&reference.name).is_none() && optional(&reference.namespace).is_none()
     })
 }
 
@@ -256,3 +290,6 @@ where
 {
     text.parse().map_err(|error| format!("{name}: {error}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,8 +24,8 @@ struct Component {
 #[test]
 fn exception_matcher_is_a_pure_policy() {
     let component = built("exception-matcher");
-    assert_eq!(component.imports, ["podgate:types/model@0.1.0"]);
-    assert_eq!(component.exports, ["podgate:policy/decide@0.1.0"]);
+    assert_eq!(component.imports, ["podgate:types/model@0.1.1"]);
+    assert_eq!(component.exports, ["podgate:policy/decide@0.1.1"]);
     component.is_small();
 }
 
@@ -33,17 +33,17 @@ fn exception_matcher_is_a_pure_policy() {
 fn certificate_auth_imports_what_a_credential_plugin_is_granted() {
     let component = built("certificate-auth");
     let imports =
-        ["clock", "http", "keys", "log", "model"].map(|name| format!("podgate:types/{name}@0.1.0"));
+        ["clock", "http", "keys", "log", "model"].map(|name| format!("podgate:types/{name}@0.1.1"));
     assert_eq!(component.imports, imports);
-    assert_eq!(component.exports, ["podgate:credential/acquire@0.1.0"]);
+    assert_eq!(component.exports, ["podgate:credential/acquire@0.1.1"]);
     component.is_small();
 }
 
 #[test]
 fn token_cache_is_a_pure_cache_policy() {
     let component = built("token-cache");
-    assert_eq!(component.imports, ["podgate:types/model@0.1.0"]);
-    assert_eq!(component.exports, ["podgate:cache/lifetime@0.1.0"]);
+    assert_eq!(component.imports, ["podgate:types/model@0.1.1"]);
+    assert_eq!(component.exports, ["podgate:cache/lifetime@0.1.1"]);
     component.is_small();
 }
 

@@ -1,10 +1,17 @@
 //! Measurements.
 
 pub mod bare;
+pub mod chains;
+pub mod containment;
 pub mod controller;
+mod kept;
 pub mod load;
+pub mod loads;
+mod native;
 pub mod proc;
+mod questions;
 pub mod report;
 pub mod requests;
 pub mod start;
+mod timing;
 pub mod worlds;

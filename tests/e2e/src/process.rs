@@ -113,7 +113,7 @@ async fn stop(mut child: Child, pid: u32) -> anyhow::Result<()> {
 }
 
 /// Beside this program: cargo puts all binaries of a profile into one folder.
-pub(crate) fn binary(program: &str) -> anyhow::Result<PathBuf> {
+pub fn binary(program: &str) -> anyhow::Result<PathBuf> {
     let this = std::env::current_exe()?;
     let mut folder = this.parent().context("no parent")?;
     if folder.ends_with("deps") {

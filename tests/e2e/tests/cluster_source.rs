@@ -8,6 +8,8 @@
 mod appearing;
 #[path = "cluster_source/outages.rs"]
 mod outages;
+#[path = "cluster_source/plugins.rs"]
+mod plugins;
 #[path = "cluster_source/scene.rs"]
 mod scene;
 #[path = "cluster_source/secrets.rs"]

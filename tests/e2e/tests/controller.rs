@@ -9,6 +9,8 @@
 //! and the controller's program. What is in `scale` takes minutes.
 #![allow(clippy::unwrap_used, reason = "a test's panic is its report")]
 
+#[path = "controller/blind.rs"]
+mod blind;
 #[path = "controller/chaos.rs"]
 mod chaos;
 #[path = "controller/fencing.rs"]

@@ -258,7 +258,10 @@ impl World {
         let arm_hosts = hosts(at.arm, &config.arm_names);
         Self {
             limits: VmLimits::new(config.limits),
-            mint: Mint::new(entra_url.clone(), config.token_lifetime),
+            mint: Mint::new(
+                config.issuer.clone().unwrap_or_else(|| entra_url.clone()),
+                config.token_lifetime,
+            ),
             throttle: Throttle::new(config.entra_requests_per_minute),
             replays: Replays::default(),
             faults: Faults::default(),

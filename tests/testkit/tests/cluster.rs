@@ -34,6 +34,29 @@ fn two_nodes_run_pods_and_nothing_is_left_of_them() {
     assert!(traces.are_gone(), "{traces:?}");
 }
 
+/// What is on its disk stays: images, and what the kubelet knew of its pods.
+#[test]
+#[ignore = "needs root and the test control plane: cargo xtask test --only cluster"]
+fn a_killed_node_comes_back_with_its_disk_and_leaves_nothing_at_the_end() {
+    let cluster = Cluster::start_with_grace(2, &[], 20).unwrap();
+    let traces = Traces::of(&cluster);
+    let images = ["ctr", "--namespace", "k8s.io", "images", "list", "--quiet"];
+    let before = cluster.on("node2", &images).unwrap();
+    cluster.kill_node("node2").unwrap();
+    assert!(cluster.on("node2", &["true"]).is_err(), "it runs still");
+    let is = |state: &str| {
+        let condition = "jsonpath={.status.conditions[?(@.type=='Ready')].status}";
+        let words = ["get", "node", "node2", "-o", condition];
+        cluster.kubectl(&words).is_ok_and(|said| said == state)
+    };
+    until("it is missed", || is("Unknown"));
+    cluster.start_node("node2").unwrap();
+    until("it is back", || is("True"));
+    assert_eq!(cluster.on("node2", &images).unwrap(), before);
+    drop(cluster);
+    assert!(traces.are_gone(), "{traces:?}");
+}
+
 /// This test's own program is the owner that is killed: it runs the test below, which never ends.
 #[test]
 #[ignore = "needs root and the test control plane: cargo xtask test --only cluster"]

@@ -55,3 +55,18 @@ fn a_chain_of_reasons_is_told_once_each() {
     let told = Failure::connection(&outer).to_string();
     assert_eq!(told.matches("connection refused").count(), 1, "{told}");
 }
+
+#[test]
+fn what_a_credential_plugin_said_is_not_repeated() {
+    let said = |text: &str| kube::client::AuthError::AuthExec(text.to_owned());
+    let (plain, wrapped) = (said("s3cret"), kube::Error::Auth(said("s3cret")));
+    let boxed = kube::Error::Service(Box::new(said("s3cret")));
+    assert!(boxed.to_string().contains("s3cret"), "kube repeats it");
+    for error in [&plain as &dyn Error, &wrapped, &boxed] {
+        let told = reasons(error);
+        assert!(
+            !told.contains("s3cret") && told.contains("credentials"),
+            "{told}"
+        );
+    }
+}

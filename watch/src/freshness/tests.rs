@@ -67,6 +67,27 @@ async fn what_a_watch_waits_for_is_told_with_its_problem_and_its_restarts_are_co
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn objects_that_stand_as_they_were_make_a_watch_outdated_and_no_less_whole() {
+    let freshness = Arc::new(Freshness::default());
+    let beat = freshness.watch("AzureIdentity", "AzureIdentity list".to_owned());
+    assert!(!freshness.is_whole(), "nothing is known yet");
+    beat.complete();
+    beat.kept(2);
+    assert!(freshness.is_whole());
+    let stale = "podgate_watch_stale{kind=\"AzureIdentity\"} 1\n";
+    assert!(scrape(&freshness).contains(stale));
+    let told = "AzureIdentity list: last heard of 0 s ago, served as it was then: 2 of them \
+                cannot be read and stand as they were";
+    assert_eq!(freshness.problems(), [told]);
+    beat.kept(0);
+    assert!(!scrape(&freshness).contains(stale) && freshness.problems().is_empty());
+    tokio::time::advance(STALE + Duration::from_secs(1)).await;
+    assert!(!freshness.is_whole(), "who knows what has changed");
+    beat.heard();
+    assert!(freshness.is_whole());
+}
+
 #[test]
 fn a_node_with_thousands_of_broken_watches_tells_the_first_few() {
     let freshness = Arc::new(Freshness::default());

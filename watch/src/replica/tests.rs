@@ -137,6 +137,54 @@ async fn what_stands_for_an_unreadable_object_goes_with_it() {
     assert_eq!(identities.known.told("default/a"), None);
 }
 
+/// One that cannot be read, of a name that can.
+fn spoiled(name: &str) -> Value {
+    json!({"metadata": {"name": name, "namespace": "default", "uid": 3}})
+}
+
+#[tokio::test]
+async fn what_stands_in_doubt_stays_while_it_cannot_be_read_and_goes_when_it_is_deleted() {
+    let mut bindings = Listed::new(Thing::Bindings);
+    bindings.whole(&[identity("a"), identity("b")]).await;
+    bindings.event("MODIFIED", &spoiled("a")).await.unwrap();
+    bindings
+        .whole(&[spoiled("a"), identity("b"), spoiled("new")])
+        .await;
+    assert_eq!(bindings.known.keys(), ["default/a", "default/b"]);
+    assert_eq!(bindings.known.told("default/a").as_deref(), Some("a "));
+    assert_eq!(bindings.known.unreadable(), 3, "each time it is told");
+    assert_eq!(bindings.replica.kept(), 1);
+    bindings.event("DELETED", &spoiled("a")).await.unwrap();
+    assert_eq!(bindings.known.keys(), ["default/b"]);
+    assert_eq!(bindings.replica.kept(), 0);
+    bindings.event("MODIFIED", &spoiled("b")).await.unwrap();
+    bindings.event("MODIFIED", &identity("b")).await.unwrap();
+    assert_eq!(bindings.replica.kept(), 0, "it can be read again");
+    bindings.event("MODIFIED", &spoiled("b")).await.unwrap();
+    bindings.whole(&[]).await;
+    assert!(
+        bindings.known.keys().is_empty(),
+        "gone while nobody watched"
+    );
+    assert_eq!(bindings.replica.kept(), 0);
+}
+
+#[tokio::test]
+async fn what_has_no_name_may_be_any_object_that_stands_in_doubt() {
+    let nameless = json!({"metadata": "none"});
+    let mut bindings = Listed::new(Thing::Bindings);
+    bindings.whole(&[identity("a"), identity("b")]).await;
+    bindings.whole(&[identity("a"), nameless.clone()]).await;
+    assert_eq!(bindings.known.keys(), ["default/a", "default/b"]);
+    assert_eq!(bindings.replica.kept(), 1);
+    bindings.whole(&[identity("a")]).await;
+    assert_eq!(bindings.known.keys(), ["default/a"], "a whole list again");
+    let mut identities = Listed::new(Thing::Identities);
+    identities.whole(&[identity("a")]).await;
+    identities.whole(&[nameless]).await;
+    assert!(identities.known.keys().is_empty());
+}
+
 #[tokio::test]
 async fn an_object_without_a_name_is_none() {
     let unnamed = [

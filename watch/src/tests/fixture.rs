@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::testing::Fake;
-use crate::{Api, Freshness, Kind, Patience, Reading, Selectors, Sink, Watch};
+use crate::{Api, Freshness, InDoubt, Kind, Patience, Reading, Selectors, Sink, Watch};
 
 /// One kind of each sort.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,8 @@ pub(crate) enum Thing {
     Nodes,
     /// Brought by a definition.
     Identities,
+    /// Likewise, and they stand when in doubt.
+    Bindings,
     /// One object, whose absence is told.
     Secret,
 }
@@ -74,6 +76,7 @@ impl Kind for Thing {
             Self::Pods => "Pod",
             Self::Nodes => "Node",
             Self::Identities => "AzureIdentity",
+            Self::Bindings => "AzureIdentityBinding",
             Self::Secret => "Secret",
         }
     }
@@ -87,6 +90,7 @@ impl Kind for Thing {
             Self::Pods => "/api/v1/pods",
             Self::Nodes => "/api/v1/nodes",
             Self::Identities => "/apis/aadpodidentity.k8s.io/v1/azureidentities",
+            Self::Bindings => "/apis/aadpodidentity.k8s.io/v1/azureidentitybindings",
             Self::Secret => "/api/v1/namespaces/shop/secrets",
         }
         .to_owned()
@@ -97,13 +101,25 @@ impl Kind for Thing {
             Self::Pods => (Some("spec.nodeName=node-1".to_owned()), None),
             Self::Nodes => (None, Some("kubernetes.io/os=linux".to_owned())),
             Self::Secret => (Some("metadata.name=login".to_owned()), None),
-            Self::Identities => (None, None),
+            Self::Identities | Self::Bindings => (None, None),
         };
         Selectors { fields, labels }
     }
 
     fn definition(&self) -> Option<String> {
-        matches!(self, Self::Identities).then(|| "azureidentities.aadpodidentity.k8s.io".to_owned())
+        let plural = match self {
+            Self::Identities => "azureidentities",
+            Self::Bindings => "azureidentitybindings",
+            _ => return None,
+        };
+        Some(format!("{plural}.aadpodidentity.k8s.io"))
+    }
+
+    fn in_doubt(&self) -> InDoubt {
+        match self {
+            Self::Bindings => InDoubt::Stands,
+            _ => InDoubt::Gone,
+        }
     }
 
     fn needs(&self) -> String {
@@ -111,6 +127,7 @@ impl Kind for Thing {
             Self::Pods => "list and watch pods",
             Self::Nodes => "list and watch nodes",
             Self::Identities => "list and watch azureidentities.aadpodidentity.k8s.io",
+            Self::Bindings => "list and watch azureidentitybindings.aadpodidentity.k8s.io",
             Self::Secret => "list and watch Secret shop/login",
         }
         .to_owned()

@@ -20,7 +20,7 @@ const STALE: [&str; 3] = [
     "unnecessary-skip",
 ];
 
-/// Licences, bans, duplicates and sources of the three lock files.
+/// Licences, bans, duplicates and sources of the lock files.
 pub(super) fn check() -> Result<()> {
     let program = tools::program("cargo-deny", VERSION)?;
     WORKSPACES.into_iter().try_for_each(|workspace| {

@@ -4,8 +4,10 @@ use anyhow::{Result, ensure};
 
 use super::{Skip, deny, packages, readme};
 use crate::process::{build_with_tests, cargo, output, probe, run};
-use crate::workspace::{GUESTS, NATIVE, PLUGINS, WORKSPACES, root};
-use crate::{book, chart, clients, cluster, cluster_suite, crds, demo, netns, plugins, wit};
+use crate::workspace::{EXAMPLES, GUESTS, NATIVE, PLUGINS, WORKSPACES, root};
+use crate::{
+    author, book, chart, clients, cluster, cluster_suite, crds, demo, netns, plugins, wit,
+};
 
 /// One step: its name is what `--only` takes.
 pub(super) struct Step {
@@ -31,8 +33,8 @@ impl Step {
     }
 }
 
-pub(super) const STEPS: [Step; 28] = [
-    Step::new("fmt", "formatting of the three workspaces", fmt),
+pub(super) const STEPS: [Step; 29] = [
+    Step::new("fmt", "formatting of the four workspaces", fmt),
     Step::new(
         "readme",
         "the commands that the documents name exist",
@@ -55,7 +57,7 @@ pub(super) const STEPS: [Step; 28] = [
     ),
     Step::new(
         "plugins-clippy",
-        "lints of the plugins and the guests",
+        "lints of the plugins, the examples and the guests",
         plugins_clippy,
     ),
     Step::new(
@@ -77,7 +79,12 @@ pub(super) const STEPS: [Step; 28] = [
     Step::new(
         "author",
         "a plugin from an empty folder to a denied request, by each route",
-        || ran(wit::prove_author()),
+        || ran(author::prove()),
+    ),
+    Step::new(
+        "author-python",
+        "a policy written in Python, as its page builds it",
+        author::prove_python,
     ),
     Step::new(
         "chart",
@@ -160,6 +167,8 @@ fn fmt() -> Result<Option<Skip>> {
 fn plugins_clippy() -> Result<Option<Skip>> {
     lint(PLUGINS, &["--all-targets", "--target", "host-tuple"])?;
     lint(PLUGINS, &[])?;
+    lint(EXAMPLES, &["--all-targets", "--target", "host-tuple"])?;
+    lint(EXAMPLES, &[])?;
     ran(lint(GUESTS, &[]))
 }
 
@@ -176,14 +185,9 @@ fn lint(workspace: &str, selection: &[&str]) -> Result<()> {
 }
 
 fn plugins_test() -> Result<Option<Skip>> {
-    let mut cargo = cargo(root().join(PLUGINS));
-    ran(run(cargo.args([
-        "test",
-        "--locked",
-        "--workspace",
-        "--target",
-        "host-tuple",
-    ])))
+    let natively = ["test", "--locked", "--workspace", "--target", "host-tuple"];
+    let test = |workspace| run(cargo(root().join(workspace)).args(natively));
+    ran([PLUGINS, EXAMPLES].into_iter().try_for_each(test))
 }
 
 fn docs() -> Result<Option<Skip>> {
@@ -229,7 +233,7 @@ fn cluster_source() -> Result<Option<Skip>> {
 /// The tests run the controller as a process, which `cargo test --test` alone does not build.
 fn controller() -> Result<Option<Skip>> {
     build_with_tests()?;
-    let skipped = with_api_server(&["controller", "controller_lease"])?;
+    let skipped = with_api_server(&["controller", "controller_lease", "retire"])?;
     match skipped {
         None => ran(demo::prove_cluster()),
         skipped => Ok(skipped),

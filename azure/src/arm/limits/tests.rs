@@ -25,10 +25,10 @@ async fn a_scale_set_takes_eight_changes_at_once_and_then_one_every_quarter_of_a
     assert_eq!(burst(&limits, &id, CallKind::Patch), 8);
     assert_eq!(
         limits.admit(&id, CallKind::Patch),
-        Err((seconds(15), Scope::Resource))
+        Err(NotYet::Paced(seconds(15)))
     );
     advance(seconds(14)).await;
-    assert_eq!(limits.wait(&id, CallKind::Patch), seconds(1));
+    assert_eq!(limits.paced(&id, CallKind::Patch), seconds(1));
     advance(seconds(1)).await;
     assert_eq!(burst(&limits, &id, CallKind::Patch), 1);
     advance(seconds(60)).await;
@@ -66,10 +66,7 @@ async fn the_front_door_allows_so_many_changes_of_a_subscription_at_once_and_ten
     let burst_of = |n: usize| burst(&limits, &scale_set("g", &format!("n{n}")), CallKind::Patch);
     assert_eq!((0..40).map(burst_of).sum::<usize>(), 190);
     let refused = limits.admit(&scale_set("g", "last"), CallKind::Patch);
-    assert_eq!(
-        refused,
-        Err((Duration::from_millis(100), Scope::Subscription))
-    );
+    assert_eq!(refused, Err(NotYet::Paced(Duration::from_millis(100))));
     let elsewhere =
         "/subscriptions/t/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/v";
     assert_eq!(
@@ -91,7 +88,7 @@ async fn after_a_429_nothing_of_its_kind_is_asked_until_its_time() {
     limits.close(&id, CallKind::Patch, Scope::Resource, seconds(5));
     assert_eq!(
         limits.admit(&id, CallKind::Patch),
-        Err((seconds(20), Scope::Resource))
+        Err(NotYet::Closed(seconds(20), Scope::Resource))
     );
     assert!(
         limits.admit(&id, CallKind::Get).is_ok(),
@@ -104,7 +101,7 @@ async fn after_a_429_nothing_of_its_kind_is_asked_until_its_time() {
     limits.close(&id, CallKind::Poll, Scope::Subscription, seconds(9));
     assert_eq!(
         limits.admit(&other, CallKind::Get),
-        Err((seconds(9), Scope::Subscription))
+        Err(NotYet::Closed(seconds(9), Scope::Subscription))
     );
     advance(seconds(20)).await;
     assert!(
@@ -140,7 +137,7 @@ async fn what_arm_says_remains_counts_where_it_is_less() {
     );
     limits.learn(&id, CallKind::Patch, &header(resource, &["x;0"]));
     assert_eq!(
-        limits.wait(&id, CallKind::Patch),
+        limits.paced(&id, CallKind::Patch),
         seconds(75),
         "a minute, and the first token after it"
     );

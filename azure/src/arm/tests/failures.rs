@@ -1,6 +1,7 @@
 //! Each class of failure, as the simulation brings it about.
 
 use super::*;
+use crate::arm::limits::NotYet;
 
 fn names(error: &ArmError) -> Vec<&str> {
     error.identities().iter().map(ResourceId::name).collect()
@@ -25,7 +26,11 @@ async fn the_last_identity_does_not_go_with_one_that_came_meanwhile() {
     let seen = stage.client.get(&stage.id).await.unwrap();
     let patch = IdentityPatch::next(&seen, &change(&[], &["a"])).unwrap();
     stage.by_hand(&["foreign"], &[]);
-    let error = stage.client.patch(&stage.id, &patch).await.unwrap_err();
+    let error = stage
+        .client
+        .patch(&stage.id, &patch, open())
+        .await
+        .unwrap_err();
     assert_eq!(error.class, ErrorClass::PreconditionFailed);
     assert_eq!(stage.there(), ["a", "foreign"]);
     stage.apply(&[], &["a"]).await.unwrap();
@@ -127,7 +132,7 @@ async fn what_is_being_deleted_is_left_alone() {
     assert_eq!(
         stage
             .client
-            .patch(&stage.id, &patch)
+            .patch(&stage.id, &patch, open())
             .await
             .unwrap_err()
             .class,
@@ -209,7 +214,11 @@ async fn an_operation_that_fails_half_way_says_why_and_the_next_round_does_the_r
     );
     assert_eq!(error.status, None);
     assert_eq!(stage.there(), ["a"]);
-    assert!(stage.client.limits().wait(&stage.id, CallKind::Patch) > Duration::from_secs(15));
+    let next = stage.client.limits.admit(&stage.id, CallKind::Patch);
+    assert!(
+        matches!(next, Err(NotYet::Closed(wait, _)) if wait > Duration::from_secs(15)),
+        "{next:?}"
+    );
     let patient = client(&stage.sim);
     patient
         .apply(&stage.id, &change(&["a", "b"], &[]), || true)
@@ -283,24 +292,4 @@ async fn an_outage_is_unavailable_and_says_when_where_it_knows() {
     assert_eq!(error.class.category(), "unavailable");
     stage.fail("GET", FaultKind::Latency { ms: 50 }, 1);
     stage.client.get(&stage.id).await.unwrap();
-}
-
-#[tokio::test]
-async fn who_may_no_longer_write_looks_and_changes_nothing() {
-    let stage = stage().await;
-    let error = stage
-        .client
-        .apply(&stage.id, &change(&["a"], &[]), || false)
-        .await
-        .unwrap_err();
-    assert_eq!(error.class, ErrorClass::Superseded);
-    assert!(
-        stage
-            .client
-            .get(&stage.id)
-            .await
-            .unwrap()
-            .user_assigned
-            .is_empty()
-    );
 }

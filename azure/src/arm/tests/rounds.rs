@@ -150,17 +150,6 @@ async fn a_change_that_is_done_at_once_is_not_followed() {
 }
 
 #[tokio::test]
-async fn an_operation_is_taken_up_by_another_process() {
-    let stage = stage().await;
-    let saved = stage.started(&change(&["a"], &[])).await.saved();
-    let other = client(&stage.sim);
-    let operation = Operation::resume(other.endpoint(), &stage.id, &saved).unwrap();
-    other.wait(&operation).await.unwrap();
-    assert_eq!(stage.there(), ["a"]);
-    other.wait(&operation).await.unwrap();
-}
-
-#[tokio::test]
 async fn an_operation_that_takes_too_long_goes_on_and_can_be_followed_further() {
     let stage = stage().await;
     stage.sim.set_operation_time(Duration::from_millis(600));

@@ -1,7 +1,6 @@
 //! One question to a loaded plugin.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use podgate_plugin_host as host;
 use podgate_plugin_host::{CachePolicy, Credential, Policy};
@@ -9,6 +8,7 @@ use serde_json::Value;
 
 use super::found;
 use super::key::CaseKey;
+use super::place::Place;
 use super::question::{Exception, REQUEST_ID, RESOURCE};
 use super::suite::Case;
 use crate::plugin::load::Loaded;
@@ -18,11 +18,12 @@ pub(super) async fn ask(
     loaded: &Loaded,
     case: &Case,
     key: Option<&Arc<CaseKey>>,
+    place: &Place,
 ) -> anyhow::Result<Value> {
     let answer = match (loaded, key) {
         (Loaded::Policy(policy), _) => decide(policy.as_ref(), question(case)?).await,
         (Loaded::Credential(credential), Some(key)) => {
-            acquire(credential.as_ref(), case, Arc::clone(key)).await
+            acquire(credential.as_ref(), case, Arc::clone(key), place).await
         }
         (Loaded::Credential(_), None) => anyhow::bail!("there is no key to ask it with"),
         (Loaded::Cache(cache), _) => keep(cache.as_ref(), case).await,
@@ -45,16 +46,21 @@ fn question(case: &Case) -> anyhow::Result<host::PolicyQuestion> {
     })
 }
 
-async fn acquire(credential: &dyn Credential, case: &Case, key: Arc<CaseKey>) -> Answered {
+async fn acquire(
+    credential: &dyn Credential,
+    case: &Case,
+    key: Arc<CaseKey>,
+    place: &Place,
+) -> Answered {
     let text = |given: &Option<String>, usual: &str| given.clone().unwrap_or_else(|| usual.into());
     let question = host::CredentialQuestion {
         identity: case.identity.clone().unwrap_or_default().into(),
         resource: text(&case.resource, RESOURCE),
         request_id: text(&case.request_id, REQUEST_ID),
     };
-    let before = now();
+    let before = place.now();
     let answer = credential.acquire(&question, key).await?;
-    let moments = before..=now();
+    let moments = before..=place.now();
     Ok(match answer {
         Ok(token) => found::token(&token, expires_in(case, token.expires_on, moments)),
         Err(failure) => found::failure(failure),
@@ -78,11 +84,5 @@ async fn keep(cache: &dyn CachePolicy, case: &Case) -> Answered {
         Some(times) => Some(cache.plan(&subject, times.into()).await?),
         None => None,
     };
-    Ok(found::lifetime(key, plan))
-}
-
-fn now() -> u64 {
-    SystemTime::UNIX_EPOCH
-        .elapsed()
-        .map_or(0, |since| since.as_secs())
+    Ok(found::lifetime(key, plan, case.now))
 }

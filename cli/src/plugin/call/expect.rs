@@ -25,6 +25,9 @@ pub(super) struct Expect {
     key: Option<Option<Text>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<Plan>,
+    /// What becomes of the token by the case's `now`, by that plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<TokenState>,
     /// `configure` refuses the settings.
     #[serde(skip_serializing_if = "Option::is_none")]
     problems: Option<Vec<Problem>>,
@@ -101,6 +104,20 @@ struct Plan {
     fresh_until: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     keep_until: Option<u64>,
+}
+
+/// What the gateway does with a token that it keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum TokenState {
+    /// Serves it.
+    Fresh,
+    /// Serves it and renews it in the background.
+    Renewing,
+    /// Asks for another one first, and serves it where there is none.
+    Stale,
+    /// Has it no more.
+    Gone,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -184,8 +201,12 @@ impl Expect {
         self.token.as_ref()?.expires_in
     }
 
+    pub(super) fn has_state(&self) -> bool {
+        self.state.is_some()
+    }
+
     pub(super) fn check(&self, world: World) -> anyhow::Result<()> {
-        let cache = self.key.is_some() || self.plan.is_some();
+        let cache = self.key.is_some() || self.plan.is_some() || self.state.is_some();
         let answers = [
             ("verdict", Some(World::Policy), self.verdict.is_some()),
             ("token", Some(World::Credential), self.token.is_some()),
@@ -195,7 +216,7 @@ impl Expect {
                 Some(World::Credential),
                 self.unavailable.is_some(),
             ),
-            ("key and plan", Some(World::Cache), cache),
+            ("key, plan and state", Some(World::Cache), cache),
             ("problems", None, self.problems.is_some()),
             ("failure", None, self.failure.is_some()),
         ];

@@ -3,6 +3,9 @@
 use podgate_plugin_host::{AcquiredToken, CredentialFailure, Plan, PluginError, Problem, Verdict};
 use serde_json::{Value, json};
 
+use super::expect::TokenState;
+use super::place::Moment;
+
 /// A policy's.
 pub(super) fn verdict(verdict: Verdict) -> Value {
     let verdict = match verdict {
@@ -49,8 +52,12 @@ pub(super) fn failure(failure: CredentialFailure) -> Value {
     }
 }
 
-/// A cache plugin's two.
-pub(super) fn lifetime(key: Option<String>, plan: Option<Plan>) -> Value {
+/// A cache plugin's two, and what they come to by a moment.
+pub(super) fn lifetime(key: Option<String>, plan: Option<Plan>, now: Option<Moment>) -> Value {
+    let state = plan.zip(now).map(|(plan, now)| match key {
+        Some(_) => state(&plan, now),
+        None => TokenState::Gone,
+    });
     let plan = plan.map(|plan| {
         json!({
             "refreshAt": plan.refresh_at,
@@ -58,7 +65,16 @@ pub(super) fn lifetime(key: Option<String>, plan: Option<Plan>) -> Value {
             "keepUntil": plan.keep_until,
         })
     });
-    json!({"key": key, "plan": plan})
+    json!({"key": key, "plan": plan, "state": state})
+}
+
+fn state(plan: &Plan, Moment(now): Moment) -> TokenState {
+    match now {
+        now if now >= plan.keep_until => TokenState::Gone,
+        now if now >= plan.fresh_until => TokenState::Stale,
+        now if now >= plan.refresh_at => TokenState::Renewing,
+        _ => TokenState::Fresh,
+    }
 }
 
 /// None at all.
@@ -70,5 +86,28 @@ pub(super) fn error(error: &PluginError) -> Value {
             json!({"problems": problems.iter().map(problem).collect::<Vec<_>>()})
         }
         error => json!({"failure": error.category(), "why": error.to_string()}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_is_kept_goes_through_its_plan() {
+        let plan = Plan {
+            refresh_at: 100,
+            fresh_until: 200,
+            keep_until: 300,
+        };
+        for (now, expected) in [
+            (99, TokenState::Fresh),
+            (100, TokenState::Renewing),
+            (200, TokenState::Stale),
+            (299, TokenState::Stale),
+            (300, TokenState::Gone),
+        ] {
+            assert_eq!(state(&plan, Moment(now)), expected, "{now}");
+        }
     }
 }

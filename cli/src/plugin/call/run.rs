@@ -12,6 +12,7 @@ use super::found;
 use super::key::CaseKey;
 use super::log::Lines;
 use super::network::{Exchange, Script};
+use super::place::Place;
 use super::report::{CaseReport, Report};
 use super::suite::{Case, Suite};
 use crate::plugin::file::ComponentFile;
@@ -24,6 +25,7 @@ struct Stage<'a> {
     suite: &'a Suite,
     bench: Bench,
     script: Arc<Script>,
+    place: Arc<Place>,
     key: Option<Arc<CaseKey>>,
 }
 
@@ -38,6 +40,7 @@ pub(super) async fn run(
 ) -> anyhow::Result<Report> {
     let script = Arc::new(Script::default());
     let http: Arc<dyn Outbound> = Arc::clone(&script) as _;
+    let place = Arc::new(Place::default());
     let key = match world {
         World::Credential => Some(Arc::new(CaseKey::new()?)),
         World::Policy | World::Cache => None,
@@ -46,8 +49,9 @@ pub(super) async fn run(
         file,
         world,
         suite,
-        bench: Bench::new(http)?,
+        bench: Bench::within(place.surroundings(), http)?,
         script,
+        place,
         key,
     };
     let mut cases = Vec::new();
@@ -64,6 +68,7 @@ impl Stage<'_> {
         let exchanges = case.http.as_deref().unwrap_or_default();
         let lines = Lines::default();
         self.script.begin(exchanges);
+        self.place.begin(case);
         let answer = self.answer(case).with_subscriber(lines.listener()).await?;
         let mut found = answer;
         found["http"] = self.script.end().into();
@@ -84,7 +89,7 @@ impl Stage<'_> {
         plugin.limits = self.suite.limits(self.world)?;
         let (loaded, _) = self.bench.load(self.world, plugin).await;
         match loaded {
-            Ok(loaded) => ask(&loaded, case, self.key.as_ref()).await,
+            Ok(loaded) => ask(&loaded, case, self.key.as_ref(), &self.place).await,
             Err(error) => Ok(found::error(&error)),
         }
     }

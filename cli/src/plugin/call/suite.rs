@@ -1,6 +1,6 @@
 //! The file of cases. An unknown key is an error, with its place: a case that is not read proves nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::expect::Expect;
 use super::network::Exchange;
+use super::place::Moment;
 use super::question::{Exception, Identity, Pod, Request, Subject, Times};
 
 /// The whole file.
@@ -34,6 +35,8 @@ pub(super) struct Suite {
 pub(super) struct Case {
     pub(super) name: String,
     pub(super) settings: Option<Value>,
+    /// The time of the case. Without it, it is now.
+    pub(super) now: Option<Moment>,
     // Of policies.
     pub(super) pod: Option<Pod>,
     pub(super) request: Option<Request>,
@@ -43,6 +46,8 @@ pub(super) struct Case {
     pub(super) resource: Option<String>,
     pub(super) request_id: Option<String>,
     pub(super) http: Option<Vec<Exchange>>,
+    /// By audience.
+    pub(super) service_account_tokens: Option<BTreeMap<String, String>>,
     // Of cache plugins.
     pub(super) subject: Option<Subject>,
     pub(super) times: Option<Times>,
@@ -56,6 +61,8 @@ struct GrantKeys {
     clock: bool,
     #[serde(default)]
     http: Vec<String>,
+    #[serde(default)]
+    service_account: Vec<String>,
     #[serde(default)]
     bypass: bool,
 }
@@ -99,6 +106,7 @@ impl Suite {
         Grants {
             clock: self.grants.clock,
             http_hosts: self.grants.http.clone(),
+            service_account: self.grants.service_account.clone(),
             bypass: self.grants.bypass,
         }
     }
@@ -131,6 +139,11 @@ impl Case {
             ("resource", World::Credential, self.resource.is_some()),
             ("requestId", World::Credential, self.request_id.is_some()),
             ("http", World::Credential, self.http.is_some()),
+            (
+                "serviceAccountTokens",
+                World::Credential,
+                self.service_account_tokens.is_some(),
+            ),
             ("subject", World::Cache, self.subject.is_some()),
             ("times", World::Cache, self.times.is_some()),
         ];
@@ -141,6 +154,10 @@ impl Case {
         }
         let mut exchanges = self.http.iter().flatten();
         exchanges.try_for_each(Exchange::check)?;
+        ensure!(
+            !self.expect.has_state() || (self.now.is_some() && self.times.is_some()),
+            "expect.state needs `now` and `times`: it is what becomes of the token by then"
+        );
         self.expect.check(world)
     }
 }

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use super::report::{Cost, Import, Report, Settings};
 
+/// The audience that Entra ID wants of tokens that it is shown.
+pub(super) const AUDIENCE: &str = "api://AzureADTokenExchange";
+
 /// Where the second column begins.
 const COLUMN: usize = 12;
 
@@ -85,6 +88,9 @@ fn titled(title: &str, lines: &[String]) -> Vec<String> {
 fn provided(import: &Import) -> &'static str {
     match import.provided {
         "always" => "every plugin has it",
+        "grant" if import.grant == Some("serviceAccount") => {
+            "tokens of the gateway's own service account, of the audiences in grants.serviceAccount"
+        }
         "grant" => "with grants.clock: true",
         "question" => "the identity's own key, for the length of a call",
         "hosts" => "the identity's authority, and the hosts of grants.http",
@@ -175,14 +181,24 @@ fn entry(report: &Report) -> Vec<String> {
             report.sha256
         ),
     ];
-    if report
-        .imports
-        .iter()
-        .any(|import| import.grant == Some("clock"))
-    {
-        lines.push("    grants: { clock: true }".to_owned());
-    }
+    lines.extend(grants(report));
     lines
+}
+
+fn grants(report: &Report) -> Option<String> {
+    let has = |grant| {
+        report
+            .imports
+            .iter()
+            .any(|import| import.grant == Some(grant))
+    };
+    let clock = has("clock").then(|| "clock: true".to_owned());
+    let tokens = has("serviceAccount").then(|| format!("serviceAccount: [\"{AUDIENCE}\"]"));
+    let grants: Vec<String> = clock.into_iter().chain(tokens).collect();
+    match grants.is_empty() {
+        true => None,
+        false => Some(format!("    grants: {{ {} }}", grants.join(", "))),
+    }
 }
 
 #[cfg(test)]

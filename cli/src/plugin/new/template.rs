@@ -33,6 +33,7 @@ macro_rules! template {
             "wit/types/keys.wit",
             "wit/types/log.wit",
             "wit/types/model.wit",
+            "wit/types/service-account.wit",
         )
     };
 }

@@ -55,8 +55,15 @@ impl Standing {
     }
 
     pub(super) fn with_clock(server: &Server, seed: u64, clock: Clock) -> Self {
+        Self::fit(server, seed, clock, Arc::new(AtomicBool::new(true)))
+    }
+
+    /// One that stands while it is fit.
+    pub(super) fn fit(server: &Server, seed: u64, clock: Clock, is_fit: Arc<AtomicBool>) -> Self {
         let link = server.link();
-        let candidate = Candidate::with_clock(link.clone(), candidacy(), clock).seeded(seed);
+        let candidate = Candidate::with_clock(link.clone(), candidacy(), clock)
+            .seeded(seed)
+            .standing_while(move || is_fit.load(Ordering::SeqCst));
         let (identity, leadership) = (candidate.identity().to_owned(), candidate.leadership());
         let frozen = Arc::new(AtomicBool::new(false));
         let (shutdown, mut told) = tokio::sync::watch::channel(false);

@@ -1,11 +1,12 @@
-//! federation: a credential plugin for workload identity federation with an issuer of one's own.
+//! federation: a credential plugin for workload identity federation.
 //!
 //! ```text
-//! key of the identity's Secret ─sign─▶ assertion {iss, sub, aud} ─POST─▶ Entra ─asks─▶ issuer's JWKS
-//!                                                                  └▶ token of the application or managed identity
+//! the gateway's projected service-account token ───────┐
+//! key of the identity's Secret ─sign─▶ {iss, sub, aud} ┴▶ assertion ─POST─▶ Entra ─asks─▶ issuer's JWKS
+//!                                                                             └▶ token of the identity
 //! ```
-//! An application, or a user-assigned managed identity, that trusts this issuer (a federated identity credential) has no
-//! secret in Entra to leak or to expire: rolling the key is publishing another one.
+//! An application, or a user-assigned managed identity, that trusts the cluster's issuer, or one of one's own (a federated
+//! identity credential), has no secret in Entra to leak or to expire.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
 use std::cell::RefCell;
@@ -13,7 +14,7 @@ use std::cell::RefCell;
 use bindings::exports::podgate::credential::acquire as wit;
 use bindings::podgate::types::http::{self, Header, Method, Request};
 use bindings::podgate::types::keys::{Algorithm, SigningKey};
-use bindings::podgate::types::{clock, model::Problem};
+use bindings::podgate::types::{clock, model::Problem, service_account};
 
 mod answer;
 mod assertion;
@@ -22,7 +23,7 @@ mod guest;
 mod settings;
 
 use assertion::Claims;
-use settings::Settings;
+use settings::{Proof, Settings};
 
 #[allow(missing_docs, reason = "generated; the WIT has the documentation")]
 mod bindings {
@@ -67,8 +68,20 @@ fn acquire(
     question: &wit::Question,
     key: &SigningKey,
 ) -> Result<wit::Token, wit::Failure> {
-    let now = clock::now();
-    let assertion = signed(settings, question, key, now)?;
+    let assertion = match settings.proof(&question.identity.client_id) {
+        Proof::ServiceAccount => service_account::token(&settings.audience)
+            .map_err(|error| answer::unavailable(format!("the gateway's own token: {error:?}")))?,
+        Proof::Signed { issuer, subject } => {
+            let claims = Claims {
+                issuer,
+                subject: &subject,
+                audience: &settings.audience,
+                id: &question.request_id,
+                now: clock::now(),
+            };
+            signed(&claims, key)?
+        }
+    };
     let response = http::send(&request(question, &assertion)).map_err(|error| {
         answer::unavailable(format!("asking {}: {error:?}", question.identity.authority))
     })?;
@@ -76,20 +89,8 @@ fn acquire(
 }
 
 /// Entra takes RS256 alone from foreign issuers.
-fn signed(
-    settings: &Settings,
-    question: &wit::Question,
-    key: &SigningKey,
-    now: u64,
-) -> Result<String, wit::Failure> {
-    let claims = Claims {
-        issuer: &settings.issuer,
-        subject: &settings.subject(&question.identity.client_id),
-        audience: &settings.audience,
-        id: &question.request_id,
-        now,
-    };
-    let input = assertion::signing_input(&key.thumbprint_sha256(), &claims);
+fn signed(claims: &Claims<'_>, key: &SigningKey) -> Result<String, wit::Failure> {
+    let input = assertion::signing_input(&key.thumbprint_sha256(), claims);
     let signature = key
         .sign(Algorithm::Rs256, input.as_bytes())
         .map_err(|error| answer::unavailable(format!("signing: {error:?}")))?;

@@ -57,6 +57,7 @@ impl Component {
         key: Arc<dyn SigningKey>,
     ) -> wasmtime::Result<Result<wit::Token, wit::Failure>> {
         let instance = self.ready(store).await?;
+        store.data_mut().tokens.begin();
         let key = store.data_mut().handles.push(HeldKey(key))?;
         instance
             .podgate_credential_acquire()
@@ -113,6 +114,10 @@ impl Component {
 impl Credential for Component {
     fn name(&self) -> &str {
         &self.guest.name
+    }
+
+    fn needs_key(&self) -> bool {
+        self.guest.audiences.is_empty()
     }
 
     async fn acquire(

@@ -7,8 +7,9 @@ use wasmtime_wasi::WasiCtx;
 
 use super::log::CallLog;
 use super::memory::{Limiter, SharedMemory};
-use crate::Limits;
 use crate::imports::http::Allowance;
+use crate::imports::service_account::Tokens;
+use crate::{Clock, Limits};
 
 /// Host handles that a guest holds at a time: a key, and WASI's streams and timers.
 const MAX_HANDLES: usize = 256;
@@ -19,6 +20,8 @@ pub(crate) struct State {
     pub(crate) limiter: Limiter,
     pub(crate) handles: ResourceTable,
     pub(crate) http: Allowance,
+    pub(crate) tokens: Tokens,
+    pub(crate) clock: Arc<dyn Clock>,
     /// Made at its first use: few components have one.
     pub(crate) wasi: Option<WasiCtx>,
 }
@@ -31,6 +34,8 @@ impl State {
         limits: &Limits,
         memory: Arc<SharedMemory>,
         http: Allowance,
+        tokens: Tokens,
+        clock: Arc<dyn Clock>,
     ) -> Self {
         let mut handles = ResourceTable::new();
         handles.set_max_capacity(MAX_HANDLES);
@@ -39,6 +44,8 @@ impl State {
             limiter: Limiter::new(limits, memory),
             handles,
             http,
+            tokens,
+            clock,
             wasi: None,
         }
     }

@@ -5,6 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -12,11 +13,11 @@ use parking_lot::Mutex;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use crate::guest::State;
 use crate::guest::log::{CallLog, Level};
-use crate::text;
+use crate::{Clock, text};
 
 /// Most random bytes of one call to the host: a seed has 32.
 const MAX_RANDOM: u64 = 64 * 1024;
@@ -29,6 +30,19 @@ const MAX_WRITE: usize = 64 * 1024;
 #[derive(Clone)]
 struct Lines(Arc<Mutex<Unfinished>>);
 
+/// The same clock as `podgate:types/clock`.
+struct WallClock(Arc<dyn Clock>);
+
+impl HostWallClock for WallClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_nanos(1)
+    }
+
+    fn now(&self) -> Duration {
+        self.0.since_1970()
+    }
+}
+
 /// The line that has no end yet. Logged as it is when the call ends.
 struct Unfinished {
     log: CallLog,
@@ -38,17 +52,18 @@ struct Unfinished {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let log = &self.log;
+        let (log, clock) = (&self.log, &self.clock);
         WasiCtxView {
-            ctx: self.wasi.get_or_insert_with(|| nothing(log)),
+            ctx: self.wasi.get_or_insert_with(|| nothing(log, clock)),
             table: &mut self.handles,
         }
     }
 }
 
 /// Deny-all: a builder begins with nothing, and the network is refused in words besides.
-fn nothing(log: &CallLog) -> WasiCtx {
+fn nothing(log: &CallLog, clock: &Arc<dyn Clock>) -> WasiCtx {
     WasiCtxBuilder::new()
+        .wall_clock(WallClock(Arc::clone(clock)))
         .stdout(Lines::new(log, Level::Info))
         .stderr(Lines::new(log, Level::Warn))
         .allow_tcp(false)

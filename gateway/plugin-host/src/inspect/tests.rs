@@ -143,6 +143,17 @@ fn a_credential_plugin_may_have_keys_and_http_and_a_cache_plugin_no_clock() {
     let acquire = ["podgate:credential/acquire@0.1.0"];
     let seen = granted(World::Credential, &grants, &imports, &acquire).unwrap();
     assert!(seen.has(Import::Keys) && seen.has(Import::Http) && seen.has(Import::Clock));
+    let tokens = ["podgate:types/service-account@0.1.1"];
+    let error = granted(World::Credential, &grants, &tokens, &acquire).unwrap_err();
+    assert_eq!(error.category(), "not_granted");
+    let grants = Grants {
+        service_account: vec!["api://a".into()],
+        ..grants
+    };
+    let seen = granted(World::Credential, &grants, &tokens, &acquire).unwrap();
+    assert!(seen.has(Import::ServiceAccount));
+    let error = granted(World::Policy, &grants, &tokens, &[DECIDE]).unwrap_err();
+    assert_eq!(error.category(), "unknown_import");
     let error = granted(
         World::Cache,
         &grants,

@@ -81,7 +81,7 @@ async fn a_version_from_the_future_or_the_past_is_refused_with_both_versions() {
     assert_eq!(error.category(), "too_new");
     let text = error.to_string();
     assert!(
-        text.contains("podgate:policy/decide@0.2.0") && text.contains("0.1.0"),
+        text.contains("podgate:policy/decide@0.2.0") && text.contains("0.1.1"),
         "{text}"
     );
     assert_eq!(refusal(of("0.0.3")).await.category(), "too_old");

@@ -13,6 +13,8 @@ mod support;
 mod cache;
 mod credential;
 mod policy;
+mod released;
+mod service_account;
 
 use support::plugin;
 

@@ -112,12 +112,12 @@ async fn components_that_do_not_belong_are_refused_by_name() {
         (
             "misbehaving_policy",
             "not_granted",
-            "podgate:types/clock@0.1.0",
+            "podgate:types/clock@0.1.1",
         ),
         (
             "greedy_policy",
             "unknown_import",
-            "podgate:types/http@0.1.0",
+            "podgate:types/http@0.1.1",
         ),
         ("future_policy", "too_new", "0.2.0"),
     ];

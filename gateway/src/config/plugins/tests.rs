@@ -106,7 +106,7 @@ fn an_artifact_is_named_by_its_whole_digest_and_nothing_else() {
         .remove(0)
         .component
         .oci;
-    assert_eq!(oci.unwrap().digest, digest);
+    assert_eq!(oci.unwrap().digest.unwrap(), digest);
     for wrong in [
         "latest",
         "sha256:",
@@ -123,6 +123,36 @@ fn an_artifact_is_named_by_its_whole_digest_and_nothing_else() {
         "{{ builtin: x, oci: {{ layout: art, digest: '{digest}' }} }}"
     ));
     assert!(problem(&both).contains("component is either"));
+}
+
+#[test]
+fn an_artifact_is_in_a_layout_or_in_a_registry() {
+    let file = |oci: &str| format!("policy:\n  - name: a\n    component: {{ oci: {oci} }}\n");
+    let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
+    let good = file(&format!("{{ image: 'ghcr.io/acme/a@{digest}' }}"));
+    let oci = Plugins::parse(&good)
+        .unwrap()
+        .policy
+        .remove(0)
+        .component
+        .oci;
+    let oci = oci.unwrap();
+    assert!(matches!(oci.artifact(), Some(Artifact::Registry(image)) if image.name == "acme/a"));
+    for (wrong, words) in [
+        ("{}".to_owned(), "a: component.oci: write `layout"),
+        (
+            "{ layout: art }".to_owned(),
+            "a: component.oci: write `layout",
+        ),
+        (
+            format!("{{ layout: art, digest: '{digest}', image: 'ghcr.io/a@{digest}' }}"),
+            "a: component.oci: write `layout",
+        ),
+        ("{ image: ghcr.io/acme/a:1 }".to_owned(), "names no digest"),
+    ] {
+        let problem = problem(&file(&wrong));
+        assert!(problem.contains(words), "{wrong}: {problem}");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use super::super::tests::{host, matcher};
+use super::super::tests::{host, matcher, registries};
 use super::super::{digest::Digest, start};
 use super::*;
 
@@ -56,7 +56,7 @@ impl Scene {
 
 async fn follow(path: &Path) -> Reload {
     let host = host();
-    let first = start(&host, Some(path)).await.unwrap();
+    let first = start(&host, &registries(), Some(path)).await.unwrap();
     let authority = Arc::<Authority>::default();
     let flow = Arc::new(flow(&World::new(rules()), &authority));
     flow.metrics.plugins().started(1);
@@ -65,8 +65,9 @@ async fn follow(path: &Path) -> Reload {
         flow,
         certificates: Arc::new(ArcSwap::from_pointee(certificates)),
         readiness: Readiness::default(),
+        events: None,
     };
-    Reload::new(host, path.to_owned(), first, live)
+    Reload::new(host, registries(), path.to_owned(), first, live)
 }
 
 fn metric(flow: &Flow, series: &str) -> u64 {
@@ -181,6 +182,11 @@ fn bad(scene: &Scene) -> Vec<(String, &'static str)> {
         (
             with_component(&artifact),
             "plugin guest: the artifact's manifest",
+        ),
+        (
+            // Nobody listens on port 1.
+            with_component(&json!({"oci": {"image": format!("127.0.0.1:1/a@sha256:{zeros}")}})),
+            "plugin guest: pulling 127.0.0.1:1/a@sha256:",
         ),
         (
             settings(json!({"allowedClientIds": ["x"]})),

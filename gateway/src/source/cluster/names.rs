@@ -47,7 +47,12 @@ impl fmt::Display for NodeName {
 /// Whether an object can be called so. Names of Secrets come from whoever may write an AzureIdentity, and must not
 /// become another path or another selector.
 pub(super) fn is_object(object: &ObjectRef) -> bool {
-    is_name(&object.namespace) && !object.namespace.contains('.') && is_name(&object.name)
+    is_object_name(&object.namespace, &object.name)
+}
+
+/// The same of an object that an operator names.
+pub(crate) fn is_object_name(namespace: &str, name: &str) -> bool {
+    is_name(namespace) && !namespace.contains('.') && is_name(name)
 }
 
 /// RFC 1123 as Kubernetes has it: labels that begin and end with a letter or a digit, joined by dots.

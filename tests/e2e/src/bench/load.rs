@@ -128,16 +128,45 @@ async fn answer(stream: &mut TcpStream, buffer: &mut [u8]) -> anyhow::Result<()>
 
 /// The length of the whole answer, once its head is there.
 fn length(bytes: &[u8]) -> anyhow::Result<Option<usize>> {
+    let Some(frame) = frame(bytes)? else {
+        return Ok(None);
+    };
+    let head = String::from_utf8_lossy(&bytes[..frame.body]);
+    ensure!(frame.status == 200, "{head}");
+    Ok(Some(frame.length))
+}
+
+/// What an answer's head says of it.
+pub(super) struct Frame {
+    pub(super) status: u16,
+    /// Where the body begins.
+    pub(super) body: usize,
+    /// Of head and body.
+    pub(super) length: usize,
+    /// Whether it is the connection's last one.
+    pub(super) closes: bool,
+}
+
+/// Reads the head, once all of it is there.
+pub(super) fn frame(bytes: &[u8]) -> anyhow::Result<Option<Frame>> {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
         return Ok(None);
     };
     let head = std::str::from_utf8(&bytes[..end])?;
-    ensure!(head.starts_with("HTTP/1.1 200"), "{head}");
-    let body: usize = head
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .and_then(|(_, value)| value.trim().parse().ok())
-        .context("no content-length")?;
-    Ok(Some(end + 4 + body))
+    let value = |wanted: &str| {
+        let mut fields = head.lines().filter_map(|line| line.split_once(':'));
+        let field = fields.find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        field.map(|(_, value)| value.trim())
+    };
+    let status = head
+        .strip_prefix("HTTP/1.1 ")
+        .and_then(|rest| rest.get(..3));
+    let length = value("content-length").and_then(|text| text.parse::<usize>().ok());
+    let body = end + 4;
+    Ok(Some(Frame {
+        status: status.context("no HTTP/1.1 answer")?.parse()?,
+        body,
+        length: body + length.context("no content-length")?,
+        closes: value("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")),
+    }))
 }

@@ -1,21 +1,30 @@
-//! What a call of each world costs, in this process, on the built-in components.
+//! What a call of each world costs, in this process, on the built-in components: in a fresh instance as the gateway calls
+//! them, in one that is kept, and natively.
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use anyhow::{Context, Result, ensure};
 use async_trait::async_trait;
 use podgate_gateway::config::plugins::{DEFAULT, Plugins};
 use podgate_gateway::credential::key::CertificateKey;
-use podgate_gateway::plugins;
+use podgate_gateway::plugins::{self, Loaded};
 use podgate_plugin_host as host;
-use podgate_plugin_host::{Host, HostConfig};
+use podgate_plugin_host::{Host, HostConfig, SigningKey};
 use podgate_testkit::fixtures;
 
 use super::report::Report;
+use super::timing::timed;
+use super::{kept, native, questions};
 
 /// An authority that answers at once, so that only the plugin's own work is left.
-struct AtOnce;
+pub(super) struct AtOnce;
+
+const CALL: &str = "plugin call";
+const FRESH: &str = "fresh instance";
+const KEPT: &str = "kept instance";
+const NATIVE: &str = "native";
 
 #[async_trait]
 impl host::Outbound for AtOnce {
@@ -33,112 +42,104 @@ impl host::Outbound for AtOnce {
     }
 }
 
-/// Measures one call of each world, each with a fresh instance.
-pub async fn measure(report: &mut Report) -> anyhow::Result<()> {
+/// Measures one call of each world.
+pub async fn measure(report: &mut Report) -> Result<()> {
     let config = HostConfig {
         code_cache: None,
         http: Arc::new(AtOnce),
     };
     let host = Host::new(config)?;
     let loaded = plugins::load(&host, &Plugins::parse(DEFAULT)?, ".".as_ref()).await?;
-    let (policy, _) = &loaded.policies[0];
-    let question = question();
-    let per_call = timed(2000, async || {
-        black_box(policy.decide(&question).await).is_ok()
-    })
-    .await?;
-    report.add("plugin call, fresh instance", "policy", per_call, "µs");
-    if let Some(cache) = &loaded.cache {
-        let subject = subject();
-        let times = host::Times {
-            obtained: 1_800_000_000,
-            expires: 1_800_086_400,
-            jitter: 500_000,
-        };
-        let per_call = timed(2000, async || {
-            black_box(cache.plan(&subject, times).await).is_ok()
-        })
-        .await?;
-        report.add("plugin call, fresh instance", "cache", per_call, "µs");
-    }
-    if let Some(credential) = &loaded.credential {
-        let key = Arc::new(CertificateKey::read(
-            fixtures::pfx_aes(),
-            fixtures::PASSWORD,
-        )?);
-        let question = credential_question();
-        let per_call = timed(200, async || {
-            black_box(credential.acquire(&question, Arc::clone(&key) as _).await).is_ok()
-        })
-        .await?;
-        report.add(
-            "plugin call, fresh instance",
-            "credential (with a signature)",
-            per_call,
-            "µs",
+    policy(report, &loaded).await?;
+    cache(report, &loaded).await?;
+    credential(report, &loaded).await
+}
+
+async fn policy(report: &mut Report, loaded: &Loaded) -> Result<()> {
+    let (fresh, _) = loaded.policies.first().context("no policy is built in")?;
+    let mut kept = kept::Policy::start().await?;
+    for question in [questions::policy(), questions::excepted()] {
+        let verdict = fresh.decide(&question).await?;
+        ensure!(
+            verdict == native::decide(&question),
+            "natively it is another verdict"
+        );
+        ensure!(
+            verdict == kept.decide(&question).await?,
+            "kept it is another verdict"
         );
     }
+    let question = questions::policy();
+    let natively = timed(200_000, async || {
+        black_box(native::decide(black_box(&question))) == host::Verdict::Pass
+    });
+    let natively = natively.await?;
+    let reused = timed(20_000, async || kept.decide(&question).await.is_ok()).await?;
+    let anew = timed(2000, async || {
+        black_box(fresh.decide(&question).await).is_ok()
+    })
+    .await?;
+    add(report, "policy", Some(natively), Some(reused), anew);
     Ok(())
 }
 
-/// Microseconds per call, the best of five batches: other work runs on the machine as well.
-async fn timed(calls: u32, mut call: impl AsyncFnMut() -> bool) -> anyhow::Result<f64> {
-    let mut best = f64::MAX;
-    for _ in 0..5 {
-        let start = Instant::now();
-        for _ in 0..calls {
-            anyhow::ensure!(call().await, "a call of a built-in plugin failed");
+async fn cache(report: &mut Report, loaded: &Loaded) -> Result<()> {
+    let fresh = loaded
+        .cache
+        .as_ref()
+        .context("no cache plugin is built in")?;
+    let mut kept = kept::Cache::start().await?;
+    let (subject, times) = (questions::subject(), questions::times());
+    ensure!(
+        fresh.plan(&subject, times).await? == kept.plan(&subject, times).await?,
+        "kept it is another plan"
+    );
+    let reused = timed(20_000, async || kept.plan(&subject, times).await.is_ok()).await?;
+    let anew = timed(2000, async || {
+        black_box(fresh.plan(&subject, times).await).is_ok()
+    });
+    let anew = anew.await?;
+    add(report, "cache", None, Some(reused), anew);
+    Ok(())
+}
+
+/// Nearly all of it is the signature, which the host makes in either case.
+async fn credential(report: &mut Report, loaded: &Loaded) -> Result<()> {
+    let fresh = loaded
+        .credential
+        .as_ref()
+        .context("no credential plugin is built in")?;
+    let key = CertificateKey::read(fixtures::pfx_aes(), fixtures::PASSWORD)?;
+    let key = Arc::new(key);
+    let question = questions::credential();
+    let sign = async || black_box(key.sign(host::Algorithm::Ps256, &[0; 700])).is_ok();
+    let natively = timed(200, sign).await?;
+    let anew = timed(200, async || {
+        black_box(fresh.acquire(&question, Arc::clone(&key) as _).await).is_ok()
+    });
+    let anew = anew.await?;
+    add(
+        report,
+        "credential (native: its signature)",
+        Some(natively),
+        None,
+        anew,
+    );
+    Ok(())
+}
+
+fn add(report: &mut Report, world: &str, native: Option<f64>, kept: Option<f64>, fresh: f64) {
+    let what = format!("{CALL}, {world}");
+    for (subject, value) in [(NATIVE, native), (KEPT, kept)] {
+        if let Some(value) = value {
+            report.add(&what, subject, value, "µs");
         }
-        best = best.min(start.elapsed().as_secs_f64() * 1e6 / f64::from(calls));
     }
-    Ok(best)
-}
-
-fn question() -> host::PolicyQuestion {
-    let label = |name: &str, value: &str| host::Label {
-        name: name.to_owned(),
-        value: value.to_owned(),
-    };
-    host::PolicyQuestion {
-        pod: host::Pod {
-            namespace: "shop".to_owned(),
-            name: "web-7d4b9c6f5-abcde".to_owned(),
-            uid: "6a1f6d1e-5a55-4d0e-8f7e-6a4f3a1b2c3d".to_owned(),
-            service_account: "default".to_owned(),
-            labels: vec![
-                label("app", "web"),
-                label("pod-template-hash", "7d4b9c6f5"),
-                label("team", "shop"),
-            ],
-        },
-        request: host::TokenRequest {
-            path: "/metadata/identity/oauth2/token".to_owned(),
-            resource: "https://vault.azure.net".to_owned(),
-            identity: host::IdentitySelector::Unspecified,
-        },
-        exceptions: vec![host::PodException {
-            name: "aks-addon-exception".to_owned(),
-            pod_labels: vec![label("kubernetes.azure.com/managedby", "aks")],
-        }],
-    }
-}
-
-fn subject() -> host::Subject {
-    host::Subject {
-        client_id: "11111111-1111-4111-8111-111111111111".to_owned(),
-        identity_type: host::IdentityType::ManagedIdentity,
-        resource: "https://vault.azure.net".to_owned(),
-    }
-}
-
-fn credential_question() -> host::CredentialQuestion {
-    host::CredentialQuestion {
-        identity: host::CredentialIdentity {
-            client_id: "44444444-4444-4444-8444-444444444444".to_owned(),
-            tenant_id: "99999999-9999-4999-8999-999999999999".to_owned(),
-            authority: "https://login.microsoftonline.com/".to_owned(),
-        },
-        resource: "https://vault.azure.net".to_owned(),
-        request_id: "0f8fad5b-d9cb-469f-a165-70867728950e".to_owned(),
+    let than = kept
+        .map(|kept| (KEPT, kept))
+        .or(native.map(|native| (NATIVE, native)));
+    let figure = report.add(&what, FRESH, fresh, "µs");
+    if let Some((subject, value)) = than {
+        figure.against(subject, value);
     }
 }

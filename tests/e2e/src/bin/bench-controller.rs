@@ -59,6 +59,8 @@ enum Role {
         kubeconfig: PathBuf,
         /// How many.
         records: usize,
+        /// How many changes of them after that.
+        changes: usize,
     },
 }
 
@@ -71,9 +73,10 @@ async fn main() -> anyhow::Result<()> {
     if let Some(Role::Write {
         kubeconfig,
         records,
+        changes,
     }) = arguments.role
     {
-        return controller::write(kubeconfig, records).await;
+        return controller::write(kubeconfig, records, changes).await;
     }
     // Whatever ends it, processes and folders end with what is dropped here.
     tokio::select! {

@@ -2,11 +2,14 @@
 //! compare it with in the same run.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use podgate_e2e::bench::{bare, report::Report, requests, start, worlds};
+use podgate_e2e::bench::containment::guests::Guests;
+use podgate_e2e::bench::containment::{self, Effort};
+use podgate_e2e::bench::report::Report;
+use podgate_e2e::bench::{bare, chains, loads, requests, start, worlds};
 
 /// Measures podgate.
 #[derive(Parser)]
@@ -23,6 +26,12 @@ struct Arguments {
     /// Seconds of each measurement of requests.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
+    /// Measure instead what plugins that misbehave cost the requests of others, and find every request that fails for it.
+    #[arg(long)]
+    containment: bool,
+    /// Only calls, chains and loads of plugins: no gateway is started.
+    #[arg(long, conflicts_with = "containment")]
+    plugins: bool,
     #[command(subcommand)]
     role: Option<Role>,
 }
@@ -43,15 +52,34 @@ async fn main() -> anyhow::Result<()> {
     if let Some(Role::Bare { body }) = arguments.role {
         return bare::serve(std::fs::read(body)?).await;
     }
-    let length = Duration::from_secs(arguments.seconds);
-    let foreign = arguments.foreign.zip(arguments.foreign_pid);
     let mut report = Report::new()?;
-    requests::measure(&mut report, length, foreign).await?;
-    worlds::measure(&mut report).await?;
-    start::measure(&mut report).await?;
+    let measured = measure(&mut report, &arguments).await;
     print!("{report}");
-    if let Some(path) = arguments.json {
+    if let Some(path) = &arguments.json {
         std::fs::write(path, serde_json::to_string_pretty(&report)?)?;
     }
-    Ok(())
+    measured
+}
+
+/// Of each gateway, for each misdeed.
+const ROUNDS: usize = 5;
+
+async fn measure(report: &mut Report, arguments: &Arguments) -> anyhow::Result<()> {
+    let length = Duration::from_secs(arguments.seconds);
+    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests");
+    if arguments.containment {
+        let effort = Effort {
+            rounds: ROUNDS,
+            length: length / 5,
+        };
+        return containment::measure(report, &guests, effort).await;
+    }
+    if !arguments.plugins {
+        let foreign = arguments.foreign.zip(arguments.foreign_pid);
+        requests::measure(report, length, foreign, &Guests::at(&guests)?).await?;
+        start::measure(report).await?;
+    }
+    worlds::measure(report).await?;
+    chains::measure(report).await?;
+    loads::measure(report).await
 }

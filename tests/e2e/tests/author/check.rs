@@ -35,16 +35,16 @@ fn a_component_of_another_time_or_kind_is_refused_with_what_to_do() {
     let guests = guests();
     let future = refused(&[&native(&guests, "future_policy")]);
     assert!(
-        future.contains("0.2.0, which is newer than this gateway's 0.1.0"),
+        future.contains("0.2.0, which is newer than this gateway's 0.1.1"),
         "{future}"
     );
     assert!(
-        future.contains("upgrade podgate, or build the plugin against 0.1.0"),
+        future.contains("upgrade podgate, or build the plugin against 0.1.1"),
         "{future}"
     );
     let greedy = refused(&[&native(&guests, "greedy_policy")]);
     assert!(
-        greedy.contains("podgate:types/http@0.1.0, which a policy plugin can never have"),
+        greedy.contains("podgate:types/http@0.1.1, which a policy plugin can never have"),
         "{greedy}"
     );
     let cache = native(&guests, "misbehaving_cache");
@@ -62,13 +62,13 @@ fn a_component_that_is_taken_is_told_with_all_that_it_wants_and_costs() {
     let report: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(
         (&report["world"], &report["version"]),
-        (&"policy".into(), &"0.1.0".into())
+        (&"policy".into(), &"0.1.1".into())
     );
     let clock = report["imports"]
         .as_array()
         .unwrap()
         .iter()
-        .find(|import| import["name"] == "podgate:types/clock@0.1.0")
+        .find(|import| import["name"] == "podgate:types/clock@0.1.1")
         .unwrap();
     assert_eq!(clock["grant"], "clock");
     for figure in ["/size", "/memory", "/cost/code"] {

@@ -55,7 +55,7 @@ fn wanted(report: &str) -> (String, u64) {
     let imports = report["imports"].as_array().unwrap().iter();
     let names = imports.filter_map(|import| {
         let name = import["name"].as_str()?.strip_prefix("podgate:types/")?;
-        name.strip_suffix("@0.1.0").filter(|name| *name != "model")
+        name.strip_suffix("@0.1.1").filter(|name| *name != "model")
     });
     let size = report["size"].as_u64().unwrap().div_ceil(1024);
     (names.collect::<Vec<_>>().join(", "), size)

@@ -1,4 +1,5 @@
-//! `examples/plugins/federation` in a gateway: azure-sim trusts an issuer, not a certificate.
+//! `examples/plugins/federation` in a gateway: azure-sim trusts an issuer, not a certificate. The issuer is the cluster's,
+//! by the gateway's projected token, or one's own, by the identity's key.
 
 use std::path::{Path, PathBuf};
 
@@ -7,13 +8,19 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use podgate_e2e::demo;
 use podgate_e2e::stage::{Stage, VAULT};
 use podgate_gateway::credential::key::CertificateKey;
-use podgate_plugin_host::SigningKey;
+use podgate_plugin_host::{Algorithm, SigningKey};
 use podgate_testkit::{FederatedCredential, IssuerKeys, SimConfig, fixtures};
-use serde_json::json;
+use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::shell::{cargo, root};
 
 const ISSUER: &str = "https://issuer.example.test/podgate";
+const AUDIENCE: &str = "api://AzureADTokenExchange";
+/// The gateway's, as Kubernetes names it.
+const ACCOUNT: &str = "system:serviceaccount:podgate:podgate-gateway";
+/// Compiling the plugins once is enough for all tests.
+const CODE_CACHE: &str = concat!("--code-cache=", env!("CARGO_TARGET_TMPDIR"), "/code-cache");
 /// The pod that is bound to the application, by `examples/standalone`.
 const LEDGER_POD: &str = "127.0.0.4";
 
@@ -59,7 +66,7 @@ fn component() -> PathBuf {
     target.join("wasm32-unknown-unknown/release/federation.wasm")
 }
 
-fn plugins(folder: &Path) -> String {
+fn plugins(folder: &Path, settings: &Value) -> String {
     let component = component();
     let bytes = std::fs::read(&component).unwrap();
     let name = "federation.wasm";
@@ -68,18 +75,54 @@ fn plugins(folder: &Path) -> String {
     let plugins = json!({"credential": [{
         "name": "federation",
         "component": {"file": name, "sha256": sha256.split_whitespace().next()},
-        "grants": {"clock": true},
-        "settings": {"issuer": ISSUER},
+        "grants": {"clock": true, "serviceAccount": [AUDIENCE]},
+        "settings": settings,
     }]});
     let file = folder.join("plugins.yaml");
     std::fs::write(&file, plugins.to_string()).unwrap();
     format!("--plugins={}", file.display())
 }
 
+/// What kubelet would have put there: a token of the cluster's issuer, whose key is the demo's.
+fn projected(folder: &Path, audience: &str) -> String {
+    let key = CertificateKey::read(fixtures::pfx_legacy(), fixtures::PASSWORD).unwrap();
+    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let header = json!({"alg": "RS256", "kid": URL_SAFE_NO_PAD.encode(key.thumbprint_sha256())});
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let claims = json!({"iss": ISSUER, "sub": ACCOUNT, "aud": [audience],
+        "iat": now, "nbf": now, "exp": now + 3600});
+    let input = format!("{}.{}", part(header), part(claims));
+    let signature = key.sign(Algorithm::Rs256, input.as_bytes()).unwrap();
+    let token = format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature));
+    let path = folder.join("token");
+    std::fs::write(&path, token).unwrap();
+    format!("--service-account-token={}", path.display())
+}
+
+/// The demo's manifests, where the ledger's identity names no Secret.
+fn without_secret(folder: &Path) -> anyhow::Result<()> {
+    demo::lay_out(folder)?;
+    let path = folder.join("identities.yaml");
+    let text = std::fs::read_to_string(&path)?;
+    let secret = "  clientPassword: { name: ledger-certificate, namespace: shop }\n";
+    assert!(text.contains(secret));
+    Ok(std::fs::write(path, text.replace(secret, ""))?)
+}
+
+/// A gateway that has a token of this audience, and identities without a Secret. The folder holds that token.
+async fn by_service_account(audience: &str, subject: &str) -> (Stage, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let plugins = plugins(folder.path(), &json!({}));
+    let token = projected(folder.path(), audience);
+    let flags = ["--operation-mode=managed", CODE_CACHE, &plugins, &token];
+    let stage = Stage::start(directory(subject), &flags, without_secret).await;
+    (stage.unwrap(), folder)
+}
+
 async fn stage(subject: &str) -> Stage {
     let folder = tempfile::tempdir().unwrap();
-    let plugins = plugins(folder.path());
-    let flags = ["--operation-mode=managed", &plugins];
+    let plugins = plugins(folder.path(), &json!({"issuer": ISSUER}));
+    let flags = ["--operation-mode=managed", CODE_CACHE, &plugins];
     Stage::start(directory(subject), &flags, demo::lay_out)
         .await
         .unwrap()
@@ -110,4 +153,34 @@ async fn one_that_trusts_another_subject_is_refused_in_entras_words() {
         text.contains("AADSTS7002") && text.contains("federated credential"),
         "{text}"
     );
+}
+
+#[tokio::test]
+#[ignore = "compiles for a minute: cargo xtask test --only author"]
+async fn an_application_that_trusts_the_gateways_service_account_needs_no_secret_at_all() {
+    let (stage, _folder) = by_service_account(AUDIENCE, ACCOUNT).await;
+    let answer = stage.token(LEDGER_POD, &format!("resource={VAULT}")).await;
+    let claims = stage.claims(&answer.unwrap()).unwrap();
+    assert_eq!(
+        (claims.appid.as_str(), claims.aud.as_str()),
+        (demo::LEDGER, VAULT)
+    );
+}
+
+#[tokio::test]
+#[ignore = "compiles for a minute: cargo xtask test --only author"]
+async fn a_token_of_another_subject_or_for_the_api_server_gets_none_of_entras() {
+    let (stage, _folder) = by_service_account(AUDIENCE, "system:serviceaccount:shop:ledger").await;
+    let answer = stage.token(LEDGER_POD, &format!("resource={VAULT}")).await;
+    let text = answer.unwrap().text().to_string();
+    assert!(text.contains("AADSTS7002"), "{text}");
+    let (stage, _folder) = by_service_account(ISSUER, ACCOUNT).await;
+    let answer = stage.token(LEDGER_POD, &format!("resource={VAULT}")).await;
+    let answer = answer.unwrap();
+    assert!(
+        answer.status == 503 && answer.text().contains("another audience"),
+        "{}",
+        answer.text()
+    );
+    assert!(stage.sim.calls().is_empty(), "it never left the gateway");
 }

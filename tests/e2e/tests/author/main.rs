@@ -8,5 +8,6 @@ mod check;
 mod examples;
 mod federation;
 mod guide;
+mod python;
 mod shell;
 mod template;

@@ -11,10 +11,11 @@ use serde_json::Value;
 use crate::helm::{modes, repository};
 
 /// Of a container, as the kubelet would pass them; none where the mode does not have it.
-fn arguments(golden: &str, container: &str) -> Option<Vec<String>> {
-    let documents = golden.split("\n---").filter(|text| {
-        text.contains("\nkind: DaemonSet\n") || text.contains("\nkind: Deployment\n")
-    });
+pub(crate) fn arguments(golden: &str, container: &str) -> Option<Vec<String>> {
+    let kinds = ["DaemonSet", "Deployment", "Job"].map(|kind| format!("\nkind: {kind}\n"));
+    let documents = golden
+        .split("\n---")
+        .filter(|text| kinds.iter().any(|kind| text.contains(kind)));
     let containers = documents.flat_map(|text| {
         let set: Value = serde_saphyr::from_str(text).unwrap();
         let containers = set["spec"]["template"]["spec"]["containers"].as_array();

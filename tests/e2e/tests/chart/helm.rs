@@ -35,7 +35,7 @@ pub(crate) fn helm(plane: &ControlPlane, arguments: &[&str]) -> String {
     said(&output.stdout)
 }
 
-fn try_helm(plane: &ControlPlane, arguments: &[&str]) -> Output {
+pub(crate) fn try_helm(plane: &ControlPlane, arguments: &[&str]) -> Output {
     Command::new(program())
         .current_dir(repository("."))
         .args([

@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod arguments;
+mod bare;
 mod examples;
 mod flux;
 mod guard;
 mod helm;
+mod lease;
 mod roles;
 mod server;
+mod uninstall;

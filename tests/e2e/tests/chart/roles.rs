@@ -77,7 +77,12 @@ fn of_golden(mode: &str, role: &str) -> BTreeSet<Rule> {
 
 #[test]
 fn the_gateways_roles_are_those_of_the_documents() {
-    let chart: BTreeSet<Rule> = ["service-principals.yaml", "startup-taint.yaml"]
+    let modes = [
+        "service-principals.yaml",
+        "startup-taint.yaml",
+        "plugins.yaml",
+    ];
+    let chart: BTreeSet<Rule> = modes
         .into_iter()
         .flat_map(|mode| of_golden(mode, "podgate-gateway"))
         .collect();

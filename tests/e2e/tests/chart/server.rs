@@ -23,11 +23,13 @@ const MONITORS: [(&str, &str); 2] = [
 ];
 
 /// What a release can consist of, besides what is in namespaces of others.
-const KINDS: [(&str, &str, &str); 9] = [
+const KINDS: [(&str, &str, &str); 11] = [
     ("apps", "v1", "DaemonSet"),
     ("apps", "v1", "Deployment"),
     ("", "v1", "ConfigMap"),
     ("", "v1", "ServiceAccount"),
+    ("batch", "v1", "Job"),
+    ("coordination.k8s.io", "v1", "Lease"),
     ("policy", "v1", "PodDisruptionBudget"),
     ("rbac.authorization.k8s.io", "v1", "Role"),
     ("rbac.authorization.k8s.io", "v1", "RoleBinding"),
@@ -150,10 +152,11 @@ async fn every_mode_installs_and_leaves_only_the_right_to_see_its_end() {
         "ServiceAccount/NAME-gateway",
     ];
     for mode in modes() {
-        // `everything` has a name of its own, and helm needs the namespace before it can make one.
+        // `everything` has a name of its own, and helm needs the namespace before it can make one. Nothing runs here, and so
+        // no Job ends.
         let settings = [
             "--set",
-            "namespace.create=false",
+            "namespace.create=false,uninstall.retire=false",
             "--values",
             mode.to_str().unwrap(),
         ];

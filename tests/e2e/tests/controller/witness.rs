@@ -1,12 +1,14 @@
-//! A proxy between one controller and the API server: it sees every request, and can cut the line.
+//! A proxy between one controller and the API server: it sees every request, can cut the line, and can answer by itself.
 //!
 //! The API server records in `managedFields` under which manager a field was written last, not by which process, nor
 //! what it refused; two replicas of one program have one manager. So each controller of a test gets a witness of its
 //! own, which forwards under that controller's own certificate: what a witness saw, this process sent, when it did.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -20,6 +22,7 @@ use podgate_testkit::client_of;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use crate::scene::now_ms;
 
@@ -40,9 +43,13 @@ pub(crate) struct Seen {
 /// The proxy. It ends with this object.
 pub(crate) struct Witness {
     seen: Arc<Mutex<Vec<Seen>>>,
+    refused: Refused,
     whole: watch::Sender<bool>,
     listener: tokio::task::JoinHandle<()>,
 }
+
+/// Resources of which nothing is to be had, and the status that says so.
+type Refused = Arc<Mutex<BTreeMap<&'static str, u16>>>;
 
 impl Witness {
     /// Puts itself into a kubeconfig.
@@ -51,15 +58,17 @@ impl Witness {
         let client = client_of(&text).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         std::fs::write(kubeconfig, leading_to(listener.local_addr().unwrap())).unwrap();
-        let seen = Arc::default();
+        let (seen, refused) = (Arc::default(), Refused::default());
         let (whole, state) = watch::channel(true);
         let stand = Stand {
             client,
             seen: Arc::clone(&seen),
+            refused: Arc::clone(&refused),
         };
         let listener = tokio::spawn(accept(listener, stand, state));
         Self {
             seen,
+            refused,
             whole,
             listener,
         }
@@ -68,6 +77,33 @@ impl Witness {
     /// Connections end, and no new ones come about.
     pub(crate) fn cut(&self) {
         self.whole.send_replace(false);
+    }
+
+    /// Connections end; new ones come about.
+    pub(crate) async fn interrupt(&self) {
+        self.cut();
+        sleep(Duration::from_millis(200)).await;
+        self.whole.send_replace(true);
+    }
+
+    /// What is asked of these resources is answered with this status, and watches of them end.
+    pub(crate) async fn refuse(&self, resources: &[&'static str], status: u16) {
+        let refused = resources.iter().map(|resource| (*resource, status));
+        self.refused.lock().extend(refused);
+        self.interrupt().await;
+    }
+
+    /// Nothing is refused any more.
+    pub(crate) fn recover(&self) {
+        self.refused.lock().clear();
+    }
+
+    /// How many lists of a resource were answered with this status.
+    pub(crate) fn lists(&self, resource: &str, status: u16) -> usize {
+        let is_one = |one: &&Seen| {
+            one.verb == "list" && one.resource == resource && one.status == Some(status)
+        };
+        self.seen.lock().iter().filter(is_one).count()
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
@@ -105,6 +141,7 @@ fn leading_to(address: SocketAddr) -> String {
 struct Stand {
     client: kube::Client,
     seen: Arc<Mutex<Vec<Seen>>>,
+    refused: Refused,
 }
 
 async fn accept(listener: TcpListener, stand: Stand, state: watch::Receiver<bool>) {
@@ -129,7 +166,12 @@ async fn serve(stream: TcpStream, stand: Stand, mut state: watch::Receiver<bool>
 impl Stand {
     async fn forward(&self, request: Request<Incoming>) -> Response<Body> {
         let at = self.note(&request);
-        let answer = self.pass(request).await;
+        let (resource, _) = resource(request.uri().path());
+        let refused = self.refused.lock().get(resource.as_str()).copied();
+        let answer = match refused {
+            Some(status) => Some(refusal(status)),
+            None => self.pass(request).await,
+        };
         let answer = answer.unwrap_or_else(|| {
             let mut failed = Response::new(Body::empty());
             *failed.status_mut() = StatusCode::BAD_GATEWAY;
@@ -174,6 +216,13 @@ impl Stand {
         }
         Some(answer)
     }
+}
+
+fn refusal(code: u16) -> Response<Body> {
+    let status = json!({"kind": "Status", "apiVersion": "v1", "code": code, "message": "refused by the test"});
+    let mut refused = Response::new(Body::from(status.to_string().into_bytes()));
+    *refused.status_mut() = StatusCode::from_u16(code).unwrap();
+    refused
 }
 
 fn verb(method: &Method, watches: bool, is_named: bool) -> &'static str {

@@ -11,7 +11,7 @@ mod words;
 use words::messages;
 
 /// What pods' owners and operators read of each program. What ends up in a log alone, as news, needs no entry.
-const SPEAKERS: [&str; 42] = [
+const SPEAKERS: [&str; 48] = [
     "gateway/src/refusal.rs",
     "gateway/src/imds.rs",
     "gateway/src/imds/host.rs",
@@ -34,6 +34,8 @@ const SPEAKERS: [&str; 42] = [
     "gateway/src/source/folder.rs",
     "gateway/src/source/manifest.rs",
     "gateway/src/source/cluster/names.rs",
+    "gateway/plugin-host/src/error.rs",
+    "gateway/plugin-host/src/imports/http/check.rs",
     "gateway/intercept/src/backend.rs",
     "gateway/intercept/src/kubenet.rs",
     "gateway/intercept/src/network.rs",
@@ -53,6 +55,10 @@ const SPEAKERS: [&str; 42] = [
     "controller/src/index/object.rs",
     "controller/src/matching.rs",
     "controller/src/plan/notice.rs",
+    "controller/src/retire.rs",
+    "controller/src/retire/census.rs",
+    "controller/src/retire/left.rs",
+    "controller/src/retire/office.rs",
     "watch/src/client.rs",
 ];
 
@@ -138,7 +144,13 @@ fn every_way_in_which_azure_fails_the_controller_has_an_entry() {
 #[test]
 fn every_reason_of_an_event_has_an_entry() {
     let source = include_str!("../../../../controller/src/plan/notice.rs");
-    let names = ["APPLIED", "APPLY_ERROR", "REMOVED", "STATUS_ERROR"];
+    let names = [
+        "APPLIED",
+        "APPLY_ERROR",
+        "REMOVED",
+        "REMOVE_ERROR",
+        "STATUS_ERROR",
+    ];
     let reason = |name: &&str| {
         source
             .split_once(&format!("const {name}: &str = \""))?

@@ -13,6 +13,7 @@ mod invariants;
 mod links;
 mod plugins;
 mod refusals;
+mod scenarios;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

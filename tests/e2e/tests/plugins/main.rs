@@ -14,6 +14,7 @@ mod neighbours;
 mod observe;
 mod policy;
 mod process;
+mod registry;
 mod reload;
 mod secrecy;
 mod start;

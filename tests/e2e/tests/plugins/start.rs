@@ -101,7 +101,7 @@ async fn a_component_of_another_kind_or_version_is_refused() {
     ];
     expect(Chain::built_in().credential(policy("pass")), &words).await;
     expect(Chain::built_in().cache(policy("pass")), &words).await;
-    let words = ["plugin guest", "@0.2.0", "0.1.0", "upgrade podgate"];
+    let words = ["plugin guest", "@0.2.0", "0.1.1", "upgrade podgate"];
     expect(Chain::built_in().first(guest(FUTURE, json!({}))), &words).await;
 }
 

@@ -15,8 +15,8 @@ mod bindings {
             package podgate:greedy-policy;
 
             world greedy-policy {
-                import podgate:types/http@0.1.0;
-                export podgate:policy/decide@0.1.0;
+                import podgate:types/http@0.1.1;
+                export podgate:policy/decide@0.1.1;
             }
         ",
         path: ["../../../wit/types", "../../../wit/policy"],

@@ -15,6 +15,7 @@ mod document;
 mod errors;
 mod fleet;
 mod hand;
+mod list;
 mod operation;
 mod route;
 mod settings;
@@ -152,6 +153,7 @@ impl Admitted {
                 change::begin(world, id, &self.request, &self.caller, change, effect)
             }
             (Route::Compute(id), None) => world.arm.show(world, id, &self.request),
+            (Route::List(list), _) => list::page(world, list, &self.request, &self.caller),
             (Route::Operation { name, .. }, _) => world.arm.show_operation(name),
         };
         reply.unwrap_or_else(Refusal::into_reply)

@@ -29,6 +29,10 @@ pub struct SimConfig {
     pub entra_names: Vec<String>,
     /// The same for ARM.
     pub arm_names: Vec<String>,
+    /// The authority whose tokens IMDS gives, where that is another simulation of this process
+    /// ([`entra_url`](crate::AzureSim::entra_url)): one Entra ID has many virtual machines.
+    #[serde(skip)]
+    pub issuer: Option<String>,
     /// The tenant of the managed identities; also what `/metadata/identity/info` answers.
     pub tenant: String,
     /// Tenants that exist although no application is registered in them.
@@ -59,6 +63,7 @@ impl Default for SimConfig {
             arm_listen: loopback,
             entra_names: Vec::new(),
             arm_names: Vec::new(),
+            issuer: None,
             tenant: DEFAULT_TENANT.into(),
             tenants: Vec::new(),
             token_lifetime: DEFAULT_TOKEN_LIFETIME,

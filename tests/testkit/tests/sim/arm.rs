@@ -3,6 +3,7 @@
 mod changes;
 mod effects;
 mod fleet;
+mod lists;
 mod requests;
 mod time;
 

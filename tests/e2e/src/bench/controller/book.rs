@@ -31,6 +31,8 @@ pub(super) struct Book {
     pub(super) assigned: usize,
     /// How many of them are there.
     pub(super) there: usize,
+    /// How often one came about or was changed: what the API server was written, whoever wrote it.
+    pub(super) writes: usize,
 }
 
 /// When an object was seen, since 1970.
@@ -91,6 +93,7 @@ impl Book {
             lives: HashMap::new(),
             assigned: 0,
             there: 0,
+            writes: 0,
         })
     }
 
@@ -126,6 +129,7 @@ impl Book {
         let Word { r#type, object } = word;
         let life = self.lives.entry(object.metadata.name).or_default();
         let (was_there, was_assigned) = (life.is_there(), life.is_assigned());
+        self.writes += usize::from(r#type != "DELETED");
         match r#type.as_str() {
             "DELETED" => life.gone = Some(at),
             "ADDED" => {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use super::book::{Book, RECORDS};
 use super::floor;
 use super::one_more::{self, Series};
-use super::stage::{Stage, figure, now};
+use super::stage::{Stage, now};
 use super::world::{SPARE, World};
 use crate::bench::proc;
 use crate::bench::report::Report;
@@ -30,6 +30,15 @@ struct Start {
     patches: usize,
     gets: usize,
     throttled: usize,
+    /// Of records, as the watch told of them.
+    writes: usize,
+}
+
+/// What it takes while nothing happens.
+struct Rest {
+    /// Of one processor.
+    share: f64,
+    rss_kib: u64,
 }
 
 /// Measures one cluster, and answers with the processor time of one pod event; `small` is that of the cluster it is to be
@@ -44,20 +53,21 @@ pub(super) async fn measure(
     let mut records = Book::open(&stage.kube, RECORDS).await?;
     let (controller, start) = started(&stage, world, &mut records).await?;
     said(world, "all Assigned", start.took);
-    let written = written(&controller).await?;
-    stage.quiet().await?;
-    let resting = resting(&controller).await?;
+    let (controller, again) = restarted(&stage, controller).await?;
+    said(world, "at rest after a restart", again);
+    let rest = Rest::of(&controller).await?;
     let one_by_one = one_more::one_by_one(&stage, world, rounds, &controller, &mut records).await?;
     said(world, "one by one", one_by_one.took);
     let fresh = one_more::fresh(&stage, world, rounds, &mut records).await?;
     controller.stop().await?;
-    let floor = floor::measure(&stage, world.pods).await?;
+    let floor = floor::measure(&stage, world.pods, start.changes(world)).await?;
     said(world, "the bare client", floor.took);
     add_start(report, world, &start, floor);
-    add_writes(report, world, written);
-    add_memory(report, world, &start);
+    add_writes(report, world, &start);
+    add_memory(report, world, &start, &rest);
+    add_restart(report, world, again);
     add_events(report, world, &one_by_one, small);
-    add_resting(report, world, resting);
+    add_resting(report, world, &rest);
     add_latencies(report, world, &one_by_one, &fresh);
     Ok(one_by_one.cpu)
 }
@@ -100,8 +110,24 @@ async fn started(
         patches: calls.patches,
         gets: calls.gets + calls.polls,
         throttled: calls.throttled,
+        writes: records.writes,
     };
     Ok((controller, start))
+}
+
+/// Another controller takes over, and has nothing to do. It also has nothing to tell: the first one has Events for minutes,
+/// which would be in each figure that follows.
+async fn restarted(
+    stage: &Stage,
+    controller: ControllerProcess,
+) -> Result<(ControllerProcess, Duration)> {
+    controller.stop().await?;
+    let begun = now();
+    let controller = stage.controller(&[]).await?;
+    let settled = stage.settled(&controller).await;
+    let settled = settled.with_context(|| stage.log())?;
+    stage.quiet().await?;
+    Ok((controller, settled.saturating_sub(begun)))
 }
 
 /// The most resident memory so far, in KiB.
@@ -112,22 +138,23 @@ fn peak(pid: u32) -> Result<u64> {
     Ok(number.context("VmHWM")?.parse()?)
 }
 
-/// Writes of records that the API server took.
-async fn written(controller: &ControllerProcess) -> Result<f64> {
-    let mut writes = 0.0;
-    for kind in ["addition", "update", "deletion"] {
-        let name = format!("aadpodidentity_assigned_identity_{kind}_count");
-        writes += figure(controller.metrics, &name).await?;
+impl Start {
+    /// Writes that were no creations. A record that is changed twice counts as often for the bare client as it can.
+    fn changes(&self, world: World) -> usize {
+        self.writes.saturating_sub(world.pods).min(world.pods)
     }
-    Ok(writes)
 }
 
-/// Its share of one processor while nothing happens.
-async fn resting(controller: &ControllerProcess) -> Result<f64> {
-    let before = proc::cpu(controller.pid)?;
-    tokio::time::sleep(REST).await;
-    let used = proc::cpu(controller.pid)?.saturating_sub(before);
-    Ok(used.as_secs_f64() / REST.as_secs_f64())
+impl Rest {
+    async fn of(controller: &ControllerProcess) -> Result<Self> {
+        let before = proc::cpu(controller.pid)?;
+        tokio::time::sleep(REST).await;
+        let used = proc::cpu(controller.pid)?.saturating_sub(before);
+        Ok(Self {
+            share: used.as_secs_f64() / REST.as_secs_f64(),
+            rss_kib: proc::rss(controller.pid)?,
+        })
+    }
 }
 
 fn add_start(report: &mut Report, world: World, start: &Start, floor: floor::Cost) {
@@ -154,22 +181,32 @@ fn add_start(report: &mut Report, world: World, start: &Start, floor: floor::Cos
     report.add(&what, CONTROLLER, start.throttled as f64, "");
 }
 
-fn add_writes(report: &mut Report, world: World, written: f64) {
+fn add_writes(report: &mut Report, world: World, start: &Start) {
     let what = format!("{} pods, writes of records", world.pods);
-    report.add(&what, BARE, 2.0 * world.pods as f64, "");
-    report
-        .add(&what, CONTROLLER, written, "")
-        .against(BARE, 2.0 * world.pods as f64);
+    let bare = (world.pods + start.changes(world)) as f64;
+    report.add(&what, BARE, bare, "");
+    let figure = report.add(&what, CONTROLLER, start.writes as f64, "");
+    figure.against(BARE, bare);
 }
 
-fn add_memory(report: &mut Report, world: World, start: &Start) {
-    let mib = |kib: u64| kib as f64 / 1024.0;
-    let what = format!("{} pods, RSS when all are Assigned", world.pods);
-    report
-        .add(&what, CONTROLLER, mib(start.rss_kib), "MiB")
-        .budget = world.budgets().memory;
-    let what = format!("{} pods, RSS at the most", world.pods);
-    report.add(&what, CONTROLLER, mib(start.peak_kib), "MiB");
+fn add_memory(report: &mut Report, world: World, start: &Start, rest: &Rest) {
+    let mut line = |what: &str, kib: u64, budget| {
+        let what = format!("{} pods, RSS {what}", world.pods);
+        let mib = kib as f64 / 1024.0;
+        report.add(&what, CONTROLLER, mib, "MiB").budget = budget;
+    };
+    line(
+        "when all are Assigned",
+        start.rss_kib,
+        world.budgets().memory,
+    );
+    line("at the most", start.peak_kib, None);
+    line("at rest, after a restart", rest.rss_kib, None);
+}
+
+fn add_restart(report: &mut Report, world: World, took: Duration) {
+    let what = format!("{} pods, restart to rest", world.pods);
+    report.add(&what, CONTROLLER, took.as_secs_f64(), "s");
 }
 
 fn add_events(
@@ -188,9 +225,9 @@ fn add_events(
     }
 }
 
-fn add_resting(report: &mut Report, world: World, share: f64) {
+fn add_resting(report: &mut Report, world: World, rest: &Rest) {
     let what = format!("{} pods, CPU at rest, per second", world.pods);
-    report.add(&what, CONTROLLER, share * 1e3, "ms");
+    report.add(&what, CONTROLLER, rest.share * 1e3, "ms");
 }
 
 fn add_latencies(report: &mut Report, world: World, one: &Series, fresh: &one_more::Fresh) {

@@ -7,7 +7,7 @@ use podgate_testkit::{ArmCalls, Fleet};
 use tokio::time::sleep;
 
 use super::book::{Book, Life, RECORDS};
-use super::stage::{Stage, record_name};
+use super::stage::{Stage, now, record_name};
 use super::world::Place;
 use crate::bench::report::Report;
 use crate::process::ControllerProcess;
@@ -39,6 +39,14 @@ struct Scene {
     controller: ControllerProcess,
     nodes: usize,
     identities: usize,
+    /// When the calls were last asked for.
+    since: Duration,
+}
+
+/// The calls to ARM of a while, and how long it was: whatever comes slowly cannot be asked for together.
+struct Asked {
+    calls: ArmCalls,
+    took: Duration,
 }
 
 impl Scene {
@@ -58,6 +66,7 @@ impl Scene {
             controller,
             nodes: scale_sets * nodes_of_each,
             identities,
+            since: now(),
         })
     }
 
@@ -81,10 +90,14 @@ impl Scene {
     }
 
     /// The calls since the last time.
-    fn calls(&self) -> ArmCalls {
+    fn calls(&mut self) -> Asked {
         let calls = self.stage.sim.arm_calls();
         self.stage.sim.clear_calls();
-        calls
+        let before = std::mem::replace(&mut self.since, now());
+        Asked {
+            calls,
+            took: self.since.saturating_sub(before),
+        }
     }
 }
 
@@ -95,25 +108,19 @@ async fn furnished(scale_sets: usize, nodes_of_each: usize, identities: usize) -
     Ok(stage)
 }
 
-fn add(report: &mut Report, what: &str, calls: ArmCalls, budget: Option<&'static str>) {
-    eprintln!("{what}: {calls:?}");
-    report
-        .add(what, "controller, PATCHes", calls.patches as f64, "")
-        .budget = budget;
-    report.add(
-        what,
-        "controller, GETs",
-        (calls.gets + calls.polls) as f64,
-        "",
-    );
-    if calls.throttled + calls.failed > 0 {
-        report.add(
-            what,
-            "controller, refused",
-            (calls.throttled + calls.failed) as f64,
-            "",
-        );
-    }
+fn add(report: &mut Report, what: &str, asked: &Asked, budget: Option<&'static str>) {
+    let Asked { calls, took } = asked;
+    eprintln!("{what}: {calls:?}, {:.1} s", took.as_secs_f64());
+    let mut line = |subject: &str, value: f64, unit| {
+        let subject = format!("controller, {subject}");
+        report.add(what, &subject, value, unit).budget =
+            budget.filter(|_| subject.ends_with("PATCHes"));
+    };
+    line("PATCHes", calls.patches as f64, "");
+    line("GETs", (calls.gets + calls.polls) as f64, "");
+    line("throttled", calls.throttled as f64, "");
+    line("failed", calls.failed as f64, "");
+    line("time", took.as_secs_f64(), "s");
 }
 
 /// Four deployments of ten pods each come to a running controller.
@@ -124,8 +131,8 @@ async fn few(report: &mut Report) -> Result<()> {
     add(
         report,
         "40 pods of 4 identities on 3 scale sets",
-        scene.calls(),
-        Some("3"),
+        &scene.calls(),
+        None,
     );
     scene.controller.stop().await
 }
@@ -152,12 +159,13 @@ async fn many(report: &mut Report) -> Result<()> {
         controller,
         nodes: SETS * 5,
         identities: 2 * IDENTITIES,
+        since: now(),
     };
     scene.deploy(Vec::new(), pods).await?;
     add(
         report,
         "100 identities on 30 scale sets, at the start",
-        scene.calls(),
+        &scene.calls(),
         Some("30"),
     );
     let more = (0..pods).map(|pod| place(IDENTITIES, pod)).collect();
@@ -165,7 +173,7 @@ async fn many(report: &mut Report) -> Result<()> {
     add(
         report,
         "100 more, pod by pod as fast as they come",
-        scene.calls(),
+        &scene.calls(),
         None,
     );
     scene.controller.stop().await
@@ -180,22 +188,17 @@ async fn rolling(report: &mut Report) -> Result<()> {
     add(
         report,
         "450 pods of 6 identities on 6 scale sets",
-        scene.calls(),
-        Some("6"),
+        &scene.calls(),
+        None,
     );
     scene.roll(0, PODS, 1).await?;
-    add(
-        report,
-        "450 pods rolled, one by one",
-        scene.calls(),
-        Some("0"),
-    );
+    add(report, "450 pods rolled, one by one", &scene.calls(), None);
     scene.roll(1, PODS, PODS / 4).await?;
     add(
         report,
         "450 pods rolled, a quarter at a time",
-        scene.calls(),
-        Some("0"),
+        &scene.calls(),
+        None,
     );
     let (old, new) = (scene.places(2, PODS), scene.places(3, PODS));
     scene.stage.withdraw(old).await?;
@@ -204,15 +207,15 @@ async fn rolling(report: &mut Report) -> Result<()> {
     add(
         report,
         "450 pods gone, back after 5 s",
-        scene.calls(),
-        Some("0"),
+        &scene.calls(),
+        None,
     );
     sleep(LINGER).await;
     add(
         report,
         "450 pods, once nothing lingers any more",
-        scene.calls(),
-        Some("0"),
+        &scene.calls(),
+        None,
     );
     scene.controller.stop().await
 }
@@ -255,7 +258,7 @@ async fn day(report: &mut Report) -> Result<()> {
     scene.deploy(places, 150).await?;
     scene.calls();
     sleep(HURRIED * LOOKS).await;
-    let calls = scene.calls();
+    let calls = scene.calls().calls;
     eprintln!("{LOOKS} looks for drift: {calls:?}");
     let a_day = calls.all() as f64 / f64::from(LOOKS) * DAY.as_secs_f64() / DRIFT.as_secs_f64();
     report.add(

@@ -1,7 +1,6 @@
 //! A cluster of objects alone, the Azure that its nodes are in, and the controller between them.
 
 use std::fmt::Debug;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -21,6 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::world::Place;
+use crate::bench::proc;
 use crate::node::apply;
 use crate::process::ControllerProcess;
 
@@ -32,6 +32,8 @@ const WORKERS: usize = 16;
 const SERVICE_ACCOUNT: &str = "system:serviceaccount:podgate:podgate-controller";
 /// The old controller's name for it.
 const LEASE: &str = "aad-pod-identity-mic";
+/// What it does in the background takes less than a clock tick of processor time in so long.
+const STILL: Duration = Duration::from_secs(1);
 /// Events are written one after the other, and few per second.
 const TOLD: Duration = Duration::from_secs(300);
 
@@ -175,6 +177,25 @@ impl Stage {
         ControllerProcess::start(&all, Stdio::from(log)).await
     }
 
+    /// Waits until it is the one that writes, and has used no processor time for a second; when that began.
+    pub(super) async fn settled(&self, controller: &ControllerProcess) -> Result<Duration> {
+        let begun = Instant::now();
+        let probes = podgate_testkit::Client::new(controller.probes);
+        let (mut used, mut since) = (Duration::ZERO, now());
+        loop {
+            let active = probes.get("/healthz", &[]).await?.text() == "Active";
+            let cpu = proc::cpu(controller.pid)?;
+            if !active || cpu > used {
+                (used, since) = (cpu, now());
+            }
+            if now().saturating_sub(since) > STILL {
+                return Ok(since);
+            }
+            ensure!(begun.elapsed() < TOLD, "the controller does not settle");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// The end of the controller's log, for a failure.
     pub(super) fn log(&self) -> String {
         let text = std::fs::read_to_string(self.file("controller.log")).unwrap_or_default();
@@ -298,16 +319,4 @@ pub(super) fn now() -> Duration {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
-}
-
-/// A figure of a controller's metrics.
-pub(super) async fn figure(metrics: SocketAddr, name: &str) -> Result<f64> {
-    let host = metrics.to_string();
-    let answer = podgate_testkit::Client::new(metrics)
-        .get("/metrics", &[("Host", &host)])
-        .await?;
-    let text = answer.text();
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    let value = line.with_context(|| format!("no metric {name}"))?;
-    Ok(value.trim().parse()?)
 }

@@ -5,7 +5,8 @@
 //! pod ──▶ node2 ──▶                       └─ from node2 or its pods ─▶ IMDS of node2 ◀─┤ what ARM has given
 //! controller ─────────────────────────────────────────────────────────▶ ARM ───────────┘ each one's machine
 //! ```
-//! All nodes but the last are of one scale set; that one is a virtual machine of its own.
+//! All nodes but the last are of one scale set; that one is a virtual machine of its own. Both take four changes a minute, and
+//! twelve at once, as Azure does: cases are spread over them.
 //! What reaches one from a pod's own address did not go through a gateway: a leak.
 
 use std::collections::BTreeSet;
@@ -18,10 +19,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use podgate_e2e::demo;
 use podgate_testkit::{
-    Answer, Application, AzureSim, Call, Compute, HandChange, ManagedIdentity, SimConfig,
+    Answer, AzureSim, Call, Client, Compute, HandChange, ManagedIdentity, SimConfig,
     SystemIdentity, Target,
 };
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
+
+use crate::people::{self, identity};
 
 /// The hub's address: the control plane's and Azure's.
 pub(crate) const HUB: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 1);
@@ -34,20 +37,19 @@ pub(crate) const SUBSCRIPTION: &str = "00000000-0000-4000-8000-000000000000";
 pub(crate) const GROUP: &str = "mc-shop";
 /// The tenant of the subscription, as azure-sim has it where nothing else is said.
 pub(crate) const TENANT: &str = "7a1e0000-0000-4000-8000-00000000feed";
-/// The controller's application.
-pub(crate) const CONTROLLER: &str = "66666666-6666-4666-8666-666666666666";
-/// Its secret; azure-sim is the only one that takes it.
-pub(crate) const SECRET: &str = "suite-client-secret";
+/// Identities that are on the machines all the time: the cluster's own, by which the controller signs in, and somebody else's.
+pub(crate) const OTHERS: [&str; 2] = ["cluster", "foreign"];
 /// A change at ARM; Azure takes 10 to 60 s.
 pub(crate) const OPERATION: Duration = Duration::from_secs(3);
 /// Between two looks of the metadata services at what their machines have.
-const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// All of it, in the network namespace of whoever made it.
 pub(crate) struct Azure {
     /// Entra ID and ARM.
     cloud: Arc<AzureSim>,
     nodes: Arc<Vec<AzureSim>>,
+    runtime: Handle,
 }
 
 impl Azure {
@@ -58,21 +60,23 @@ impl Azure {
             SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         );
         let start = |config: SimConfig| anyhow::Ok(runtime.block_on(AzureSim::start(config))?);
-        let node = |_| {
-            start(SimConfig {
-                imds_listen: here,
-                ..SimConfig::default()
-            })
-        };
-        let cloud = SimConfig {
+        let cloud = start(SimConfig {
             imds_listen: hidden,
             entra_listen: here,
             arm_listen: here,
             ..directory(usize::from(nodes))?
+        })?;
+        let node = |_| {
+            start(SimConfig {
+                imds_listen: here,
+                issuer: Some(cloud.entra_url()),
+                ..SimConfig::default()
+            })
         };
         let azure = Self {
-            cloud: Arc::new(start(cloud)?),
             nodes: Arc::new((0..nodes).map(node).collect::<Result<_>>()?),
+            cloud: Arc::new(cloud),
+            runtime: runtime.handle().clone(),
         };
         runtime.spawn(mirror(Arc::clone(&azure.cloud), Arc::clone(&azure.nodes)));
         azure.lead()?;
@@ -110,24 +114,77 @@ impl Azure {
         self.cloud.arm_url()
     }
 
-    /// Somebody takes every user-assigned identity off the nodes.
-    pub(crate) fn take_all(&self) {
+    /// Somebody takes every user-assigned identity off the nodes but the cluster's own and a foreign one.
+    pub(crate) fn bare_nodes(&self) {
         for compute in self.cloud.computes() {
-            self.cloud.change_by_hand(&HandChange {
-                compute: compute.id,
-                remove: compute.identities,
-                ..HandChange::default()
-            });
+            let mut remove = compute.identities;
+            remove.retain(|id| !OTHERS.iter().any(|other| is(id, other)));
+            self.by_hand(compute.id, &remove);
         }
     }
 
-    /// What ARM has given to the machine of a node, by its number from 0: resource ids.
-    pub(crate) fn held(&self, node: usize) -> Vec<String> {
-        let id = machine(node, self.nodes.len());
-        let compute = self.cloud.compute(&id);
-        compute
-            .map(|compute| compute.identities)
-            .unwrap_or_default()
+    /// Somebody takes an identity off a node's machine.
+    pub(crate) fn take(&self, node: usize, name: &str) {
+        let taken = [identity(name).resource_id];
+        self.by_hand(machine(node, self.nodes.len()), &taken);
+    }
+
+    fn by_hand(&self, compute: String, remove: &[String]) {
+        self.cloud.change_by_hand(&HandChange {
+            compute,
+            remove: remove.to_vec(),
+            ..HandChange::default()
+        });
+    }
+
+    /// Somebody creates an identity.
+    pub(crate) fn create(&self, name: &str) {
+        self.cloud.add_arm_identity(identity(name));
+    }
+
+    /// The names of the identities that ARM has given to the machine of a node, by its number from 0, but for those that
+    /// somebody else put there.
+    pub(crate) fn held(&self, node: usize) -> BTreeSet<String> {
+        let mut all = self.names(node);
+        all.retain(|name| !OTHERS.contains(&name.as_str()));
+        all
+    }
+
+    /// Whether this one is on it.
+    pub(crate) fn has(&self, node: usize, name: &str) -> bool {
+        self.names(node).contains(name)
+    }
+
+    fn names(&self, node: usize) -> BTreeSet<String> {
+        let compute = self.machine(node);
+        let ids = compute.iter().flat_map(|compute| &compute.identities);
+        let name = |id: &String| id.rsplit('/').next().map(str::to_owned);
+        ids.filter_map(name).collect()
+    }
+
+    /// The machine of a node as ARM has it.
+    pub(crate) fn machine(&self, node: usize) -> Option<Compute> {
+        self.cloud.compute(&machine(node, self.nodes.len()))
+    }
+
+    /// Lists the nodes' scale sets at ARM with the token of an answer.
+    pub(crate) fn list(&self, answer: &Answer) -> Result<Answer> {
+        let json = answer.json();
+        let token = json["access_token"].as_str().context("access_token")?;
+        let url = self.arm_url();
+        let host = url.trim_start_matches("https://").trim_end_matches('/');
+        let client = Client::new(host.parse()?).https(self.ca_pem(), &HUB.to_string());
+        let path = format!(
+            "/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets?api-version=2024-07-01"
+        );
+        let headers = [
+            ("Authorization", format!("Bearer {token}")),
+            ("Host", host.to_owned()),
+        ];
+        let headers = headers
+            .each_ref()
+            .map(|(name, value)| (*name, value.as_str()));
+        Ok(self.runtime.block_on(client.get(&path, &headers))?)
     }
 
     /// Changes that ARM was asked for.
@@ -186,6 +243,11 @@ impl Azure {
     }
 }
 
+/// Whether a resource id has this name.
+fn is(id: &str, name: &str) -> bool {
+    id.rsplit('/').next() == Some(name)
+}
+
 /// `spec.providerID` of a node, by its number from 0.
 pub(crate) fn provider_id(node: usize, nodes: usize) -> String {
     let machine = machine(node, nodes);
@@ -206,7 +268,8 @@ fn machine(node: usize, nodes: usize) -> String {
     )
 }
 
-/// The demo's identities on all machines, its applications, and the controller's own.
+/// The demo's identities on all machines, the cluster's own and a foreign one; the applications of the demo; and the
+/// identities of the cases, on none.
 fn directory(nodes: usize) -> Result<SimConfig> {
     let mut config = demo::directory()?;
     let (system, assigned): (Vec<_>, Vec<_>) = config
@@ -218,24 +281,24 @@ fn directory(nodes: usize) -> Result<SimConfig> {
         object_id: own.object_id,
     });
     let machines: BTreeSet<String> = (0..nodes).map(|node| machine(node, nodes)).collect();
+    let others = OTHERS.map(identity);
+    let on_all = assigned.iter().chain(&others);
+    let on_all: Vec<String> = on_all.map(|one| one.resource_id.clone()).collect();
     let compute = |id| Compute {
         id,
         location: "westeurope".to_owned(),
         system_assigned: system.clone(),
-        identities: assigned.iter().map(|one| one.resource_id.clone()).collect(),
+        identities: on_all.clone(),
         state: "Succeeded".to_owned(),
     };
     config.arm.computes = machines.into_iter().map(compute).collect();
     config.arm.identities = assigned;
+    config.arm.identities.extend(people::from_the_beginning());
     config.arm.operation_ms = u64::try_from(OPERATION.as_millis())?;
     config.arm.retry_after_seconds = Some(1);
-    config.arm.writers = Some(vec![CONTROLLER.to_owned()]);
-    config.applications.push(Application {
-        tenant: TENANT.to_owned(),
-        client_id: CONTROLLER.to_owned(),
-        secrets: vec![SECRET.to_owned()],
-        ..Application::default()
-    });
+    config.arm.writers = Some(vec![people::client_id("cluster")]);
+    let readers = [demo::WEB.to_owned(), people::client_id("right")];
+    config.arm.readers = Some(readers.into());
     Ok(config)
 }
 
@@ -243,7 +306,10 @@ fn directory(nodes: usize) -> Result<SimConfig> {
 async fn mirror(cloud: Arc<AzureSim>, nodes: Arc<Vec<AzureSim>>) {
     let known: Vec<ManagedIdentity> = demo::directory()
         .map(|directory| directory.managed_identities)
-        .unwrap_or_default();
+        .unwrap_or_default()
+        .into_iter()
+        .chain(people::everybody())
+        .collect();
     loop {
         for (number, node) in nodes.iter().enumerate() {
             let compute = cloud.compute(&machine(number, nodes.len()));

@@ -5,6 +5,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::Options;
+
 /// Namespace and name of the release.
 pub(crate) const RELEASE: &str = "podgate";
 /// Of one call, in helm's words.
@@ -13,15 +15,17 @@ const TIMEOUT: &str = "120s";
 /// helm with the cluster's credentials.
 pub(crate) struct Helm {
     program: PathBuf,
+    chart: PathBuf,
     kubeconfig: PathBuf,
     /// What is set for azure-sim's sake.
     values: PathBuf,
 }
 
 impl Helm {
-    pub(crate) fn new(program: &Path, kubeconfig: PathBuf, values: PathBuf) -> Self {
+    pub(crate) fn new(options: &Options, kubeconfig: PathBuf, values: PathBuf) -> Self {
         Self {
-            program: program.to_owned(),
+            program: options.helm.clone(),
+            chart: options.chart.clone(),
             kubeconfig,
             values,
         }
@@ -34,21 +38,38 @@ impl Helm {
 
     /// `helm install podgate charts/podgate`, and waits until everything is ready.
     pub(crate) fn install(&self, settings: &[&str]) -> Result<String> {
-        self.apply("install", settings, true)
+        self.apply("install", &self.chart, settings, true)
+    }
+
+    /// The chart as it was before, without waiting.
+    pub(crate) fn begin_with_previous(&self, settings: &[&str]) -> Result<String> {
+        self.apply("install", &previous()?, settings, false)
+    }
+
+    /// Just so, in whatever namespace this is; no value is given.
+    pub(crate) fn install_bare(&self, namespace: &str) -> Result<String> {
+        let chart = self.chart.display().to_string();
+        let words = ["install", RELEASE, &chart].map(str::to_owned);
+        self.run_in(namespace, &words)
+    }
+
+    /// And away again.
+    pub(crate) fn uninstall_bare(&self, namespace: &str) -> Result<String> {
+        let words = ["uninstall", RELEASE, "--wait", "--timeout", TIMEOUT];
+        self.run_in(namespace, &words.map(str::to_owned))
     }
 
     /// Likewise.
     pub(crate) fn upgrade(&self, settings: &[&str]) -> Result<String> {
-        self.apply("upgrade", settings, true)
+        self.apply("upgrade", &self.chart, settings, true)
     }
 
     /// Does not wait: what is installed is not to get ready, or not to be waited for.
     pub(crate) fn begin(&self, verb: &str, settings: &[&str]) -> Result<String> {
-        self.apply(verb, settings, false)
+        self.apply(verb, &self.chart, settings, false)
     }
 
-    fn apply(&self, verb: &str, settings: &[&str], wait: bool) -> Result<String> {
-        let chart = chart();
+    fn apply(&self, verb: &str, chart: &Path, settings: &[&str], wait: bool) -> Result<String> {
         let mut arguments = vec![verb.to_owned(), RELEASE.to_owned()];
         arguments.extend([chart.display().to_string(), "--values".to_owned()]);
         arguments.push(self.values.display().to_string());
@@ -86,12 +107,17 @@ impl Helm {
     }
 
     fn run(&self, arguments: &[String]) -> Result<String> {
+        self.run_in(RELEASE, arguments)
+    }
+
+    fn run_in(&self, namespace: &str, arguments: &[String]) -> Result<String> {
         // It waits for what is no more, when this process is killed.
         let mut helm = Command::new("setpriv");
         helm.args(["--pdeathsig", "KILL", "--"]).arg(&self.program);
         helm.env("KUBECONFIG", &self.kubeconfig)
             .env("HELM_PLUGINS", "/nonexistent")
-            .args(["--namespace", RELEASE])
+            .current_dir(root())
+            .args(["--namespace", namespace])
             .args(arguments)
             .stdin(Stdio::null());
         let output = helm
@@ -108,7 +134,18 @@ impl Helm {
     }
 }
 
-/// The chart of this repository.
-fn chart() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../charts/podgate")
+/// The repository.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The chart as it was before, packed by helm.
+fn previous() -> Result<PathBuf> {
+    let folder = root().join("tests/chart/previous");
+    let entries = std::fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
+    let packed = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|ending| ending == "tgz"));
+    packed.with_context(|| format!("no chart in {}", folder.display()))
 }

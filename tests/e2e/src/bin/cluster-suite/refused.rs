@@ -1,16 +1,17 @@
-//! Nodes on which podgate refuses to be.
+//! Nodes on which podgate refuses to be, and what it refuses to pods.
 
 use anyhow::{Result, ensure};
 use podgate_e2e::node::Outcome;
 
-use crate::Promise;
+use crate::acts::Alone;
 use crate::helm::RELEASE;
+use crate::pods::figure;
 use crate::scene::Scene;
 
-pub(crate) const PROMISES: [Promise; 1] = [(
-    "kubenet is refused with its cure, and allowed where it is said so",
+pub(crate) const KUBENET: Alone = (
+    "kubenet is refused with its cure, and allowed where it is said so; the instance document can be refused to pods",
     kubenet,
-)];
+);
 
 const FLAGS: &str = "KUBELET_FLAGS=--network-plugin=kubenet\n";
 
@@ -23,34 +24,40 @@ fn kubenet(scene: &mut Scene) -> Result<Outcome> {
     scene.helm.begin("upgrade", &[&config])?;
     let what = "the refusal is in the log";
     let took = scene.until(what, || Ok(refusals(scene)? > 0))?;
-    let set = scene.get(&format!(
-        "daemonset {RELEASE}-gateway --namespace {RELEASE}"
-    ))?;
+    let set = format!("{RELEASE}-gateway");
+    let set = scene.kube.object("daemonsets", RELEASE, &set)?;
     let ready = &set["status"]["numberReady"];
     ensure!(
         *ready == scene.nodes.len(),
         "only {ready} gateways serve while the new one is refused"
     );
-    scene
-        .helm
-        .upgrade(&[&config, "nmi.allowNetworkPluginKubenet=true"])?;
+    let allowed = "nmi.allowNetworkPluginKubenet=true";
+    let blocked = "nmi.blockInstanceMetadata=true";
+    scene.helm.upgrade(&[&config, allowed, blocked])?;
     scene.installed()?;
-    scene.helm.upgrade(&[])?;
-    scene.installed()?;
-    Ok([("said after ms", took.as_secs_f64() * 1e3)].into())
+    instance_is_refused(scene)?;
+    Ok(figure("said after ms", took))
 }
 
 /// How many gateways' pods said why they do not start.
 fn refusals(scene: &Scene) -> Result<usize> {
-    let pods = scene.kubectl(&format!("get pods --namespace {RELEASE} -o name"))?;
-    let log = |pod: &str| {
-        let line = format!("logs {pod} --namespace {RELEASE} --container intercept-apply");
+    let labels = "app.kubernetes.io/component=gateway";
+    let pods = scene.kube.objects("pods", RELEASE, labels)?;
+    let says = |pod: &&serde_json::Value| {
+        let name = pod["metadata"]["name"].as_str().unwrap_or_default();
         // It may have none yet.
-        scene.kubectl(&line).unwrap_or_default()
-    };
-    let says = |pod: &&str| {
-        let log = log(pod);
+        let log = scene.kube.log(RELEASE, name, "intercept-apply");
+        let log = log.unwrap_or_default();
         log.contains("uses kubenet") && log.contains("--allow-network-plugin-kubenet")
     };
-    Ok(pods.lines().filter(says).count())
+    Ok(pods.iter().filter(says).count())
+}
+
+/// To everybody but those with an exception.
+fn instance_is_refused(scene: &Scene) -> Result<()> {
+    let pod = scene.bound("curious", "node1", "web")?;
+    let answer = pod.ask("/metadata/instance?api-version=2021-02-01")?;
+    ensure!(answer.status == 403, "{}: {}", answer.status, answer.text());
+    scene.gets(&pod, "", podgate_e2e::demo::WEB)?;
+    scene.delete([pod])
 }

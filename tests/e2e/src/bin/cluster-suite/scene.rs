@@ -1,78 +1,89 @@
-//! What the cases share: the cluster, azure-sim, helm, and pods to ask from.
+//! What the cases share: the cluster, azure-sim, helm, and the API server.
 
 use std::fs::File;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use podgate_e2e::load::Inside;
-use podgate_testkit::{Answer, Client, Cluster};
+use anyhow::{Context, Result, bail, ensure};
+use podgate_testkit::Cluster;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::Options;
-use crate::azure::{Azure, HUB, provider_id};
-use crate::helm::{Helm, RELEASE};
+use crate::azure::{Azure, provider_id};
+use crate::bare;
+use crate::helm::{Helm, RELEASE, root};
+use crate::kube::Kube;
 use crate::objects;
+use crate::uninstalled::gone;
+use crate::{NODES, Options};
 
 /// Until a pod runs, a log has a line, a Job is done: all of it on two busy cores.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// Between looks.
 const LOOK: Duration = Duration::from_millis(100);
+/// Seconds after which the API server misses a node. Kubernetes waits for 50, which every run would have to.
+const MISSED: u32 = 20;
 
 /// Lines beside a failure.
-const PODS_SHOWN: usize = 16;
+const PODS_SHOWN: usize = 24;
 const EVENTS_SHOWN: usize = 12;
+
+/// How podgate is installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// By nobody's values, on nodes that are no machines of Azure.
+    Bare,
+    /// Without a controller: the nodes have every identity.
+    Managed,
+    /// With the controller, on nodes that have no identities but their own and somebody else's.
+    Standard,
+}
 
 /// The cluster with everything on it. Made on a thread that stays in the hub's network.
 pub(crate) struct Scene {
     pub(crate) azure: Azure,
     pub(crate) helm: Helm,
-    /// In the one case that shows the hole.
+    pub(crate) kube: Kube,
+    /// In a case that shows a hole.
     pub(crate) leaks_expected: bool,
     pub(crate) nodes: Vec<String>,
-    is_standard: bool,
+    mode: Mode,
     _runtime: Runtime,
     /// For files: nodes see it as well.
     pub(crate) folder: PathBuf,
-    cluster: Cluster,
-}
-
-/// A pod that runs, and the network that its kubelet gave it.
-pub(crate) struct Pod {
-    name: String,
-    network: File,
+    pub(crate) cluster: Cluster,
 }
 
 impl Scene {
     pub(crate) fn new(options: &Options) -> Result<Self> {
-        let cluster = Cluster::start(options.nodes.into(), &archives(&options.images)?)?;
+        let images = archives(&options.images)?;
+        let cluster = Cluster::start_with_grace(NODES.into(), &images, MISSED)?;
         enter(&namespace(&cluster, "hub")?)?;
         let runtime = Runtime::new()?;
-        let azure = Azure::start(&runtime, options.nodes)?;
+        let azure = Azure::start(&runtime, NODES)?;
         // In the cluster's own, which is taken away whoever is killed.
         let folder = cluster.folder().join("suite");
         std::fs::create_dir(&folder)?;
         let values = folder.join("values.yaml");
-        std::fs::write(&values, objects::values(&azure).to_string())?;
+        std::fs::write(&values, objects::managed(&azure).to_string())?;
         let kubeconfig = cluster.folder().join("pki/admin.kubeconfig");
         let scene = Self {
             azure,
-            helm: Helm::new(&options.helm, kubeconfig, values),
+            kube: Kube::new(
+                &std::fs::read_to_string(&kubeconfig)?,
+                runtime.handle().clone(),
+            )?,
+            helm: Helm::new(options, kubeconfig, values),
             leaks_expected: false,
-            nodes: (1..=options.nodes)
-                .map(|node| format!("node{node}"))
-                .collect(),
-            is_standard: false,
+            nodes: (1..=NODES).map(|node| format!("node{node}")).collect(),
+            mode: Mode::Bare,
             _runtime: runtime,
             folder,
             cluster,
         };
         scene.apply(&objects::before(&scene.azure))?;
-        scene.name_machines()?;
         Ok(scene)
     }
 
@@ -86,13 +97,26 @@ impl Scene {
         Ok(())
     }
 
-    /// From now on podgate is installed with its controller, and the nodes have no identities but their own.
-    pub(crate) fn standard(&mut self) -> Result<()> {
-        self.is_standard = true;
-        let values = self.folder.join("standard.yaml");
-        std::fs::write(&values, objects::standard(&self.azure).to_string())?;
-        self.helm.change(values);
-        self.azure.take_all();
+    /// What is installed in another mode goes, and what the nodes have changes with it.
+    pub(crate) fn turn_to(&mut self, mode: Mode) -> Result<()> {
+        if mode == self.mode {
+            return Ok(());
+        }
+        if self.mode == Mode::Bare {
+            bare::take_away(self);
+            self.name_machines()?;
+        }
+        if self.helm.is_installed() {
+            self.helm.uninstall()?;
+        }
+        gone(self)?;
+        self.mode = mode;
+        if mode == Mode::Standard {
+            let values = self.folder.join("standard.yaml");
+            std::fs::write(&values, objects::standard(&self.azure).to_string())?;
+            self.helm.change(values);
+            self.azure.bare_nodes();
+        }
         Ok(())
     }
 
@@ -102,11 +126,17 @@ impl Scene {
         self.cluster.kubectl(&words)
     }
 
-    /// `kubectl get … -o json`
-    pub(crate) fn get(&self, what: &str) -> Result<Value> {
-        Ok(serde_json::from_str(
-            &self.kubectl(&format!("get {what} -o json"))?,
-        )?)
+    /// A merge patch of an object of the namespace `shop`.
+    pub(crate) fn patch(&self, object: &str, patch: &Value) -> Result<()> {
+        let patch = patch.to_string();
+        ensure!(
+            !patch.contains(char::is_whitespace),
+            "kubectl's words are separated by blanks: {patch}"
+        );
+        self.kubectl(&format!(
+            "patch {object} --namespace shop --type merge --patch {patch}"
+        ))
+        .map(drop)
     }
 
     /// A command on a node.
@@ -124,21 +154,62 @@ impl Scene {
             .map(drop)
     }
 
+    /// The demo's identities, and the kinds of which they are, if nobody has installed those yet.
+    pub(crate) fn identities(&self) -> Result<()> {
+        if self.kube.objects("azureidentities", "shop", "").is_err() {
+            let kinds = root().join("charts/podgate/crds");
+            self.kubectl(&format!("apply --filename {}", kinds.display()))?;
+            self.kubectl("wait --for=condition=Established crd --all --timeout 60s")?;
+        }
+        self.apply(&objects::identities())
+    }
+
     /// podgate is installed and ready, whatever the last case did.
     pub(crate) fn installed(&self) -> Result<()> {
         if !self.helm.is_installed() {
+            self.identities()?;
             self.helm.install(&[])?;
         }
-        let mut workloads = vec![format!("daemonset/{RELEASE}-gateway")];
-        workloads.extend(
-            self.is_standard
-                .then(|| format!("deployment/{RELEASE}-controller")),
+        self.until("podgate is ready", || {
+            self.gateways_are_ready()?;
+            Ok(self.mode != Mode::Standard || self.controllers_are_ready()?)
+        })
+        .map(drop)
+    }
+
+    /// By the pods themselves: the DaemonSet's status may not have seen yet that they are other ones.
+    fn gateways_are_ready(&self) -> Result<()> {
+        let name = format!("{RELEASE}-gateway");
+        let set = self.kube.object("daemonsets", RELEASE, &name)?;
+        let status = &set["status"];
+        let observed = status["observedGeneration"] == set["metadata"]["generation"];
+        ensure!(
+            observed && status["updatedNumberScheduled"] == self.nodes.len(),
+            "the gateways: {status}"
         );
-        for workload in workloads {
-            let rollout = format!("rollout status {workload} --namespace {RELEASE} --timeout 120s");
-            self.kubectl(&rollout)?;
-        }
+        let labels = "app.kubernetes.io/component=gateway";
+        let mut pods = self.kube.objects("pods", RELEASE, labels)?;
+        pods.retain(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+        let ready = pods.iter().filter(|pod| is_ready(pod)).count();
+        ensure!(
+            ready == pods.len() && ready == self.nodes.len(),
+            "{ready} of {} gateways are ready",
+            pods.len()
+        );
         Ok(())
+    }
+
+    fn controllers_are_ready(&self) -> Result<bool> {
+        let name = format!("{RELEASE}-controller");
+        let set = self.kube.object("deployments", RELEASE, &name)?;
+        let status = &set["status"];
+        let all = |count: &str| status[count] == set["spec"]["replicas"];
+        let observed = status["observedGeneration"] == set["metadata"]["generation"];
+        ensure!(
+            observed && all("updatedReplicas") && all("readyReplicas") && all("replicas"),
+            "the controllers: {status}"
+        );
+        Ok(true)
     }
 
     /// Waits until something is there, and says how long that took.
@@ -160,75 +231,34 @@ impl Scene {
                 return Ok(start.elapsed());
             }
             if start.elapsed() > limit {
-                seen?;
-                anyhow::bail!("{what}: not within {limit:?}");
+                seen.with_context(|| format!("{what}: not within {limit:?}"))?;
+                bail!("{what}: not within {limit:?}");
             }
             std::thread::sleep(LOOK);
         }
     }
 
-    /// A pod that sleeps on a node, and is there to be asked from; one that is there already is taken.
-    pub(crate) fn pod(
-        &self,
-        namespace: &str,
-        name: &str,
-        node: &str,
-        labels: &Value,
-    ) -> Result<Pod> {
-        self.apply(&[objects::sleeper(namespace, name, node, labels)])?;
-        self.until(&format!("the pod {name} runs"), || {
-            let pod = self.get(&format!("pod {name} --namespace {namespace}"))?;
-            Ok(pod["status"]["phase"] == "Running")
-        })?;
-        let pod = self.get(&format!("pod {name} --namespace {namespace}"))?;
-        let ip = pod["status"]["podIP"].as_str().context("podIP")?;
-        Ok(Pod {
-            name: name.to_owned(),
-            network: self.network(node, ip.parse()?)?,
+    /// Waits until a Job has this many pods that succeeded.
+    pub(crate) fn succeeded(&self, job: &str, pods: usize, limit: Duration) -> Result<Duration> {
+        self.within_time(limit, &format!("the Job {job} is done"), || {
+            let job = self.kube.object("jobs", "shop", job)?;
+            let succeeded = &job["status"]["succeeded"];
+            ensure!(*succeeded == pods, "{succeeded} of {pods} pods are done");
+            Ok(true)
         })
     }
 
-    /// A sleeping pod of the namespace `shop` that asks for the identities of a binding with this selector.
-    pub(crate) fn bound(&self, name: &str, node: &str, selector: &str) -> Result<Pod> {
-        let labels = serde_json::json!({"aadpodidbinding": selector});
-        self.pod("shop", name, node, &labels)
-    }
-
-    /// One such pod on each node.
-    pub(crate) fn bound_everywhere(&self, name: &str, selector: &str) -> Result<Vec<Pod>> {
-        let pod = |node: &String| self.bound(&format!("{name}-{node}"), node, selector);
-        self.nodes.iter().map(pod).collect()
-    }
-
-    /// Deletes pods, at once.
-    pub(crate) fn delete(&self, pods: Vec<Pod>, namespace: &str) -> Result<()> {
-        let names: Vec<&str> = pods.iter().map(|pod| pod.name.as_str()).collect();
-        let names = names.join(" ");
-        self.kubectl(&format!("delete pod {names} --namespace {namespace} --now"))
-            .map(drop)
-    }
-
-    /// The network namespace on a node that has this address.
-    fn network(&self, node: &str, ip: Ipv4Addr) -> Result<File> {
-        let root = format!("/proc/{}/root/run/netns", pid(&self.cluster, node)?);
-        for entry in std::fs::read_dir(&root).with_context(|| root.clone())? {
-            // One may be on its way out.
-            let Ok(file) = File::open(entry?.path()) else {
-                continue;
-            };
-            if in_network(&file, own_address).is_ok_and(|own| own.ok() == Some(ip.into())) {
-                return Ok(file);
-            }
-        }
-        anyhow::bail!("no network on {node} has the address {ip}")
+    /// Waits until something holds for every node that is there, by its number from 0.
+    pub(crate) fn on_all(&self, what: &str, look: impl Fn(usize) -> bool) -> Result<Duration> {
+        self.until(what, || Ok((0..self.nodes.len()).all(&look)))
     }
 
     /// What podgate's pods and nodes say of themselves, for whoever reads of a failure.
     pub(crate) fn troubles(&self) -> String {
         let pods = "get pods --all-namespaces -o wide".to_owned();
-        let events = format!(
-            "get events --namespace {RELEASE} --field-selector type=Warning --sort-by lastTimestamp"
-        );
+        let events =
+            "get events --all-namespaces --field-selector type=Warning --sort-by lastTimestamp"
+                .to_owned();
         let said = [pods, events].into_iter().map(|line| {
             self.kubectl(&line)
                 .unwrap_or_else(|error| format!("{error:#}\n"))
@@ -253,32 +283,11 @@ impl Scene {
     }
 }
 
-impl Pod {
-    /// A request for a token, as curl would make it.
-    pub(crate) fn token(&self, query: &str) -> Result<Answer> {
-        self.ask(&format!(
-            "/metadata/identity/oauth2/token?api-version=2018-02-01&{query}"
-        ))
-    }
-
-    /// Any request to the metadata address, on a connection of its own.
-    pub(crate) fn ask(&self, path: &str) -> Result<Answer> {
-        let metadata = SocketAddr::from(([169, 254, 169, 254], 80));
-        let client = Client::new(metadata).deadline(Duration::from_secs(30));
-        let headers = [("Metadata", "true"), ("Host", "169.254.169.254")];
-        Ok(self.within(async { client.get(path, &headers).await })??)
-    }
-}
-
-impl Inside for Pod {
-    fn within<T: Send>(&self, work: impl Future<Output = T> + Send) -> Result<T> {
-        in_network(&self.network, || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
-            anyhow::Ok(runtime.block_on(work))
-        })?
-    }
+/// A pod or a node, by its own word.
+pub(crate) fn is_ready(object: &Value) -> bool {
+    let conditions = object["status"]["conditions"].as_array();
+    let ready = |condition: &Value| condition["type"] == "Ready" && condition["status"] == "True";
+    conditions.into_iter().flatten().any(ready)
 }
 
 fn archives(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -298,7 +307,7 @@ fn archives(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Of the first process of a node or of the hub.
-fn pid(cluster: &Cluster, name: &str) -> Result<u32> {
+pub(crate) fn pid(cluster: &Cluster, name: &str) -> Result<u32> {
     let file = cluster.folder().join(format!("{name}.pid"));
     Ok(std::fs::read_to_string(file)?.trim().parse()?)
 }
@@ -308,23 +317,7 @@ fn namespace(cluster: &Cluster, name: &str) -> Result<File> {
 }
 
 /// Moves the calling thread, and all that it starts from then on, for good.
-fn enter(network: &File) -> Result<()> {
+pub(crate) fn enter(network: &File) -> Result<()> {
     move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))
         .context("entering a network namespace")
-}
-
-/// On a thread of its own, which ends with the work.
-fn in_network<T: Send>(network: &File, work: impl FnOnce() -> T + Send) -> Result<T> {
-    let inside = || enter(network).map(|()| work());
-    std::thread::scope(|scope| match scope.spawn(inside).join() {
-        Ok(result) => result,
-        Err(panic) => std::panic::resume_unwind(panic),
-    })
-}
-
-/// From which requests to the hub would come. Nothing is sent.
-fn own_address() -> Result<IpAddr> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-    socket.connect((HUB, 9))?;
-    Ok(socket.local_addr()?.ip())
 }

@@ -1,73 +1,67 @@
 //! With the controller: identities come onto the nodes with the pods that need them, and go with them.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use podgate_e2e::demo::WEB;
 use podgate_e2e::node::Outcome;
+use serde_json::Value;
 
-use crate::Promise;
+use crate::acts::Alone;
 use crate::azure::OPERATION;
 use crate::helm::RELEASE;
 use crate::objects;
-use crate::scene::Scene;
-use crate::tokens::RESOURCE;
-use crate::uninstalled::gone;
-use crate::{fleet, updated, walkthrough};
+use crate::scene::{PATIENCE, Scene};
+use crate::started::{PODS, all_have_tokens, untainted};
+use crate::uninstalled::{gone, only_rights_are_left};
+use crate::updated::{PREVIOUS, have_previous_images};
+use crate::walkthrough;
 
-pub(crate) const PROMISES: [Promise; 8] = [
-    (
-        "standard mode: helm installs the controllers, one of which leads",
-        installed,
-    ),
-    (
-        "standard mode: the demo logs its lines once its identity is on the node",
-        assigned,
-    ),
-    (
-        "standard mode: an identity goes with the last pod that used it",
-        released,
-    ),
-    ("standard mode: a deleted binding ends the tokens", unbound),
-    (
-        "standard mode: a leader that is deleted meanwhile is succeeded",
-        leaderless,
-    ),
-    ("standard mode: a hundred pods get their tokens", hundred),
-    (
-        "standard mode: upgrade and rollback lose no request",
-        updated,
-    ),
-    (
-        "standard mode: an uninstall leaves nothing on any node",
-        uninstalled,
-    ),
-];
+pub(crate) const INSTALLED: Alone = (
+    "the previous chart installs its controllers; without a startup taint pods may come before the rules",
+    installed,
+);
+pub(crate) const WALKTHROUGH: Alone = (
+    "the demo logs its lines once the controller has put its identity on the node",
+    assigned,
+);
+pub(crate) const LEADERLESS: Alone = (
+    "a leader that is deleted meanwhile is succeeded",
+    leaderless,
+);
+pub(crate) const UNINSTALLED: Alone = (
+    "an uninstall with bindings still there leaves nothing: no identity, no record, no rule, no taint",
+    uninstalled,
+);
 
+const JOB: &str = "untainted";
+
+/// podgate, and pods that want tokens, in the same second, on nodes that have nothing of it: the hole that the notes and
+/// the documents speak of, counted. The controllers are among those pods.
 fn installed(scene: &mut Scene) -> Result<Outcome> {
-    if scene.helm.is_installed() {
-        scene.helm.uninstall()?;
-        gone(scene)?;
-    }
-    scene.standard()?;
-    let start = Instant::now();
-    let notes = scene.helm.install(&[])?;
-    let took = start.elapsed();
+    scene.leaks_expected = true;
+    have_previous_images(scene)?;
+    scene.identities()?;
+    scene.apply(&[objects::job(JOB, PODS, false)])?;
+    let tag = format!("image.tag={PREVIOUS}");
+    let notes = scene.helm.begin_with_previous(&[&tag])?;
     ensure!(notes.contains("standard mode"), "{notes}");
-    scene.apply(&objects::identities())?;
+    let outcome = all_have_tokens(scene, JOB)?;
+    scene.installed()?;
     let leader = leader(scene)?;
     ensure!(leader.starts_with("podgate-controller-"), "{leader} leads");
-    Ok([("helm install ms", took.as_secs_f64() * 1e3)].into())
+    Ok(outcome)
 }
 
 /// The pod that holds the Lease.
-fn leader(scene: &Scene) -> Result<String> {
+pub(crate) fn leader(scene: &Scene) -> Result<String> {
     scene.until("somebody leads", || Ok(!holder(scene)?.is_empty()))?;
     holder(scene)
 }
 
 fn holder(scene: &Scene) -> Result<String> {
-    let lease = scene.get(&format!("lease aad-pod-identity-mic --namespace {RELEASE}"))?;
+    let lease = scene
+        .kube
+        .object("leases", RELEASE, "aad-pod-identity-mic")?;
     let holder = lease["spec"]["holderIdentity"].as_str();
     // Beside the pod's name there is what tells it from an earlier one of that name.
     let pod = holder.and_then(|holder| holder.split('_').next());
@@ -75,13 +69,12 @@ fn holder(scene: &Scene) -> Result<String> {
 }
 
 fn assigned(scene: &mut Scene) -> Result<Outcome> {
-    for node in 0..scene.nodes.len() {
-        ensure!(
-            scene.azure.held(node).is_empty(),
-            "identities are there already"
-        );
-    }
-    let mut figures = walkthrough::newest(scene)?;
+    scene.installed()?;
+    scene.on_all("the demo's identity is on no node", |node| {
+        !scene.azure.has(node, "web")
+    })?;
+    scene.azure.clear();
+    let mut figures = walkthrough::newest_as(scene, "demo-standard")?;
     let took = figures.values().sum::<f64>();
     let events = scene.kubectl("get events --namespace shop")?;
     ensure!(
@@ -96,105 +89,80 @@ fn assigned(scene: &mut Scene) -> Result<Outcome> {
     Ok(figures)
 }
 
-fn released(scene: &mut Scene) -> Result<Outcome> {
-    scene.installed()?;
-    let pods = scene.bound_everywhere("user", "web")?;
-    for pod in &pods {
-        scene.until("it has its token", || {
-            Ok(scene.azure.client_id(&pod.token(RESOURCE)?)? == WEB)
-        })?;
-    }
-    let nodes = 0..scene.nodes.len();
-    for node in nodes.clone() {
-        ensure!(
-            scene.azure.held(node).len() == 1,
-            "node {node} has other identities"
-        );
-    }
-    scene.delete(pods, "shop")?;
-    let took = scene.until("the identity is off the nodes", || {
-        Ok(nodes.clone().all(|node| scene.azure.held(node).is_empty()))
-    })?;
-    scene.until("no record is left", || Ok(records(scene)? == 0))?;
-    Ok([("off after ms", took.as_secs_f64() * 1e3)].into())
+/// AzureAssignedIdentities of an AzureIdentity with this name.
+fn records(scene: &Scene, identity: &str) -> Result<Vec<Value>> {
+    let mut records = scene.kube.objects("azureassignedidentities", "", "")?;
+    records.retain(|record| record["spec"]["azureIdentityRef"]["metadata"]["name"] == identity);
+    Ok(records)
 }
 
-/// AzureAssignedIdentities, whatever their state.
-fn records(scene: &Scene) -> Result<usize> {
-    let records = scene.get("azureassignedidentities --all-namespaces")?;
-    Ok(records["items"].as_array().context("items")?.len())
+/// In which states they are.
+pub(crate) fn states(scene: &Scene, identity: &str) -> Result<Vec<String>> {
+    let records = records(scene, identity)?;
+    let state = |record: &Value| record["status"]["status"].as_str().map(str::to_owned);
+    Ok(records.iter().filter_map(state).collect())
 }
 
-fn unbound(scene: &mut Scene) -> Result<Outcome> {
-    scene.installed()?;
-    let pod = scene.bound("unbound", "node1", "archive")?;
-    scene.until(
-        "it has its token",
-        || Ok(pod.token(RESOURCE)?.status == 200),
-    )?;
-    scene.kubectl("delete azureidentitybinding archive --namespace shop")?;
-    let took = scene.until("it has none any more", || {
-        Ok(pod.token(RESOURCE)?.status == 400)
-    })?;
-    scene.until("no record is left", || Ok(records(scene)? == 0))?;
-    scene.delete(vec![pod], "shop")?;
-    scene.apply(&objects::identities())?;
-    Ok([("refused after ms", took.as_secs_f64() * 1e3)].into())
+pub(crate) fn no_records(scene: &Scene, identity: &str) -> Result<Duration> {
+    scene.until(&format!("no record of {identity} is left"), || {
+        Ok(records(scene, identity)?.is_empty())
+    })
 }
 
 /// In the moment in which it has something to do.
 fn leaderless(scene: &mut Scene) -> Result<Outcome> {
     scene.installed()?;
+    no_records(scene, "web")?;
     let first = leader(scene)?;
-    let name = "meanwhile";
-    scene.apply(&[objects::job(name, scene.nodes.len())])?;
-    scene.until("there is something to do", || Ok(records(scene)? > 0))?;
+    let (name, pods) = ("meanwhile", scene.nodes.len());
+    scene.apply(&[objects::job(name, pods, true)])?;
+    scene.until("there is something to do", || {
+        Ok(!records(scene, "web")?.is_empty())
+    })?;
     scene.kubectl(&format!(
         "delete pod {first} --namespace {RELEASE} --wait=false"
     ))?;
-    let took = scene.until("the Job is done", || {
-        let job = scene.get(&format!("job {name} --namespace shop"))?;
-        Ok(job["status"]["succeeded"] == scene.nodes.len())
-    })?;
+    let took = scene.succeeded(name, pods, PATIENCE)?;
     let second = leader(scene)?;
     ensure!(second != first, "{first} leads still");
-    scene.kubectl(&format!("delete job {name} --namespace shop"))?;
+    scene.kubectl(&format!("delete job {name} --namespace shop --wait=false"))?;
     Ok([("done after ms", took.as_secs_f64() * 1e3)].into())
 }
 
-fn hundred(scene: &mut Scene) -> Result<Outcome> {
-    scene.until("no record is left", || Ok(records(scene)? == 0))?;
-    let mut figures = fleet::hundred(scene)?;
-    figures.insert("changes at ARM", scene.azure.changes() as f64);
-    Ok(figures)
-}
-
-fn updated(scene: &mut Scene) -> Result<Outcome> {
-    let mut figures = updated::upgrade(scene)?;
-    for (name, value) in updated::rollback(scene)? {
-        let both = figures.entry(name).or_default();
-        *both = both.max(value);
-    }
-    Ok(figures)
-}
-
-/// By the commands of the notes, with pods that use identities. A controller that is taken away before its bindings
-/// leaves its records, as the old one did: nobody else knows what it had put on which machine.
+/// Bindings and pods stay; what podgate put on the machines does not.
 fn uninstalled(scene: &mut Scene) -> Result<Outcome> {
     scene.installed()?;
-    let pods = scene.bound_everywhere("last", "web")?;
-    scene.until("there are records", || Ok(records(scene)? == pods.len()))?;
-    scene.kubectl("delete azureidentitybindings --all --all-namespaces")?;
-    scene.kubectl(
-        "wait --for=delete azureassignedidentities --all --all-namespaces --timeout=60s",
-    )?;
-    let nodes = 0..scene.nodes.len();
-    scene.until("the identities are off the nodes", || {
-        Ok(nodes.clone().all(|node| scene.azure.held(node).is_empty()))
-    })?;
+    let pods = crate::updated::askers(scene, "last")?;
+    ensure!(
+        !scene.azure.held(0).is_empty(),
+        "there is nothing to take off"
+    );
+    let start = Instant::now();
     scene.helm.uninstall()?;
-    let took = gone(scene)?;
-    scene.delete(pods, "shop")?;
-    scene.kubectl("delete azureidentities --all --namespace shop --timeout 10s")?;
-    Ok([("rules gone after ms", took)].into())
+    let took = start.elapsed();
+    for node in 0..scene.nodes.len() {
+        let mut held = scene.azure.held(node);
+        held.remove("lasting");
+        ensure!(held.is_empty(), "{held:?} are on node {node}");
+        ensure!(scene.azure.has(node, "foreign"), "the foreign one is gone");
+    }
+    let records = scene.kube.objects("azureassignedidentities", "", "")?;
+    ensure!(records.is_empty(), "{} records are left", records.len());
+    let clean = gone(scene)?;
+    untainted(scene)?;
+    only_rights_are_left(scene)?;
+    scene.delete(pods)?;
+    let bindings = scene.kube.objects("azureidentitybindings", "shop", "")?;
+    ensure!(!bindings.is_empty(), "people's own bindings are gone");
+    // And nothing keeps them from being deleted.
+    scene
+        .kubectl(
+            "delete azureidentitybindings,azureidentities --all --all-namespaces --timeout 10s",
+        )
+        .context("people's own objects")?;
+    Ok([
+        ("uninstall ms", took.as_secs_f64() * 1e3),
+        ("rules gone after ms", clean),
+    ]
+    .into())
 }

@@ -1,70 +1,96 @@
 //! Pods that start in the moment in which their node does: before podgate is on it.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use podgate_e2e::node::Outcome;
+use serde_json::Value;
 
-use crate::Promise;
+use crate::acts::Alone;
 use crate::objects;
-use crate::scene::Scene;
-use crate::tokens::restarts;
-use crate::uninstalled::gone;
+use crate::scene::{PATIENCE, Scene};
 
-pub(crate) const PROMISES: [Promise; 2] = [
-    (
-        "without a startup taint, pods that start with their node may come before the rules",
-        untainted,
-    ),
-    (
-        "with the startup taint none does, and all get their tokens",
-        tainted,
-    ),
-];
+pub(crate) const TAINTED: Alone = (
+    "with the startup taint no pod comes before the rules, and all get their tokens",
+    tainted,
+);
 
 /// Over all nodes.
-const PODS: usize = 12;
+pub(crate) const PODS: usize = 12;
 const TAINT: &str = "podgate.io/not-ready=:NoSchedule";
+const JOB: &str = "tainted";
 
-/// The hole that the notes and the documents speak of, counted.
-fn untainted(scene: &mut Scene) -> Result<Outcome> {
-    scene.leaks_expected = true;
-    together(scene, "untainted", &[])
+/// Nodes as they come, and pods that want to be on them.
+pub(crate) fn wait_for_the_taint(scene: &Scene) -> Result<()> {
+    scene.identities()?;
+    scene.kubectl(&format!("taint nodes --all {TAINT}"))?;
+    scene.apply(&[objects::job(JOB, PODS, false)])
 }
 
 fn tainted(scene: &mut Scene) -> Result<Outcome> {
-    scene.kubectl(&format!("taint nodes --all {TAINT}"))?;
-    let outcome = together(scene, "tainted", &["startupTaint.enabled=true"])?;
-    for node in scene.get("nodes")?["items"]
-        .as_array()
-        .into_iter()
-        .flatten()
-    {
-        let taints = &node["spec"]["taints"];
-        ensure!(taints.is_null(), "{taints} on {}", node["metadata"]["name"]);
+    if scene.kube.object("jobs", "shop", JOB).is_err() {
+        wait_for_the_taint(scene)?;
+        scene.helm.install(&["startupTaint.enabled=true"])?;
     }
+    let outcome = all_have_tokens(scene, JOB)?;
+    untainted(scene)?;
     Ok(outcome)
 }
 
-/// podgate and pods at once, on nodes that have nothing of it.
-fn together(scene: &Scene, name: &str, settings: &[&str]) -> Result<Outcome> {
-    if scene.helm.is_installed() {
-        scene.helm.uninstall()?;
+/// Nothing keeps pods from any node.
+pub(crate) fn untainted(scene: &Scene) -> Result<()> {
+    for node in scene.kube.objects("nodes", "", "")? {
+        let taints = &node["spec"]["taints"];
+        ensure!(taints.is_null(), "{taints} on {}", node["metadata"]["name"]);
     }
-    gone(scene)?;
-    scene.apply(&objects::identities())?;
-    scene.azure.clear();
-    scene.apply(&[objects::job(name, PODS)])?;
-    scene.helm.begin("install", settings)?;
-    let took = scene.until("all pods have their tokens", || {
-        let job = scene.get(&format!("job {name} --namespace shop"))?;
-        Ok(job["status"]["succeeded"] == PODS)
-    })?;
-    let failures = restarts(scene, name)?;
-    scene.kubectl(&format!("delete job {name} --namespace shop"))?;
-    scene.installed()?;
+    Ok(())
+}
+
+/// What it cost them is counted.
+pub(crate) fn all_have_tokens(scene: &Scene, job: &str) -> Result<Outcome> {
+    let took = scene.succeeded(job, PODS, PATIENCE)?;
+    let asked = asked(scene, job)?;
+    scene.kubectl(&format!("delete job {job} --namespace shop --wait=false"))?;
     Ok([
         ("all done after ms", took.as_secs_f64() * 1e3),
-        ("containers that tried again", failures as f64),
+        ("containers that tried again", asked.restarts as f64),
+        ("longest wait for a token s", asked.longest.as_secs_f64()),
         ("leaks", scene.azure.leaks().len() as f64),
     ]
     .into())
+}
+
+/// What the containers of a Job had to do for their tokens.
+pub(crate) struct Asked {
+    /// How often one failed and was started anew.
+    pub(crate) restarts: u64,
+    /// How long one ran that did nothing but ask; whole seconds, as the kubelet says it.
+    pub(crate) longest: Duration,
+}
+
+pub(crate) fn asked(scene: &Scene, job: &str) -> Result<Asked> {
+    let pods = scene.kube.objects("pods", "shop", &format!("job={job}"))?;
+    let kinds = ["initContainerStatuses", "containerStatuses"];
+    let containers = pods.iter().flat_map(|pod| {
+        let statuses = kinds.map(|kind| pod["status"][kind].as_array());
+        statuses.into_iter().flatten().flatten()
+    });
+    let mut asked = Asked {
+        restarts: 0,
+        longest: Duration::ZERO,
+    };
+    for container in containers {
+        asked.restarts += container["restartCount"].as_u64().unwrap_or_default();
+        let ended = &container["state"]["terminated"];
+        let ran = seconds(&ended["finishedAt"]).saturating_sub(seconds(&ended["startedAt"]));
+        asked.longest = asked.longest.max(Duration::from_secs(ran));
+    }
+    Ok(asked)
+}
+
+/// Of the day: `2026-11-21T12:34:56Z`; no case runs over midnight for longer than it may take.
+fn seconds(time: &Value) -> u64 {
+    let clock = time.as_str().and_then(|text| text.get(11..19));
+    let parts = clock.unwrap_or_default().split(':');
+    parts.fold(0, |sum, part| sum * 60 + part.parse::<u64>().unwrap_or(0))
 }

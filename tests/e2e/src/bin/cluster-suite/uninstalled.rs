@@ -5,28 +5,34 @@ use std::collections::BTreeSet;
 use anyhow::{Result, ensure};
 use podgate_e2e::node::Outcome;
 
-use crate::Promise;
+use crate::acts::Alone;
 use crate::helm::RELEASE;
 use crate::scene::Scene;
+use crate::started::untainted;
 
-pub(crate) const PROMISES: [Promise; 1] =
-    [("an uninstall leaves nothing on any node", leaves_nothing)];
+pub(crate) const LEAVES_NOTHING: Alone = (
+    "an uninstall in managed mode leaves nothing on any node",
+    leaves_nothing,
+);
 
 /// The kinds of which objects could be left, and of which the chart keeps those that nodes need to see its end.
-const KINDS: &str = "daemonsets,deployments,pods,configmaps,secrets,serviceaccounts,roles,rolebindings,poddisruptionbudgets,leases";
+const KINDS: &str = "daemonsets,deployments,jobs,pods,configmaps,secrets,serviceaccounts,roles,rolebindings,poddisruptionbudgets,leases";
 
 fn leaves_nothing(scene: &mut Scene) -> Result<Outcome> {
     scene.installed()?;
     scene.helm.uninstall()?;
     let took = gone(scene)?;
-    for node in scene.get("nodes")?["items"]
-        .as_array()
-        .into_iter()
-        .flatten()
-    {
-        let taints = &node["spec"]["taints"];
-        ensure!(taints.is_null(), "{taints} on {}", node["metadata"]["name"]);
-    }
+    untainted(scene)?;
+    only_rights_are_left(scene)?;
+    // People's own objects stay, and nothing keeps them from being deleted.
+    scene.kubectl(
+        "delete azureidentities,azureidentitybindings --all --namespace shop --timeout 10s",
+    )?;
+    Ok([("rules gone after ms", took)].into())
+}
+
+/// What the chart keeps for the nodes to see the end by, and which goes by the word of the notes.
+pub(crate) fn only_rights_are_left(scene: &Scene) -> Result<()> {
     let expected: BTreeSet<String> = [
         "role.rbac.authorization.k8s.io/podgate-gateway",
         "rolebinding.rbac.authorization.k8s.io/podgate-gateway",
@@ -40,15 +46,10 @@ fn leaves_nothing(scene: &mut Scene) -> Result<Outcome> {
         ensure!(kept == expected, "{kept:?} are left");
         Ok(true)
     })?;
-    // The word of the notes on how the rest goes.
     scene.kubectl(&format!(
         "--namespace {RELEASE} delete serviceaccount,role,rolebinding {RELEASE}-gateway"
     ))?;
-    // People's own objects stay, and nothing keeps them from being deleted.
-    scene.kubectl(
-        "delete azureidentities,azureidentitybindings --all --namespace shop --timeout 10s",
-    )?;
-    Ok([("rules gone after ms", took)].into())
+    Ok(())
 }
 
 /// Waits until no node has anything of podgate's in its network; in milliseconds.

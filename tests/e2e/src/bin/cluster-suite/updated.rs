@@ -4,60 +4,86 @@ use anyhow::{Result, ensure};
 use podgate_e2e::load::{Seen, under_load};
 use podgate_e2e::node::Outcome;
 
-use crate::Promise;
+use crate::acts::Alone;
 use crate::helm::RELEASE;
-use crate::scene::{Pod, Scene};
-use crate::tokens::RESOURCE;
+use crate::pods::Pod;
+use crate::scene::Scene;
+use podgate_e2e::demo::WEB;
 
-pub(crate) const PROMISES: [Promise; 3] = [
-    ("an upgrade loses no request", upgrade),
-    ("a rollback loses no request", rollback),
-    ("a deleted gateway opens nothing, and comes back", deleted),
-];
+pub(crate) const DELETED: Alone = ("deleted gateways open nothing, and come back", deleted);
+pub(crate) const UPGRADED: Alone = (
+    "an upgrade from the previous chart loses no request",
+    upgraded,
+);
+pub(crate) const ROLLED_BACK: Alone = (
+    "a rollback to the previous chart loses no request, nor does the next upgrade",
+    rolled_back,
+);
 
 /// Of each pod; half of them keep their connections.
 const CLIENTS: usize = 4;
-/// The same images under another tag: what a new release is to the nodes.
-const NEXT: &str = "next";
+/// The same images under another tag: what an old release is to the nodes.
+pub(crate) const PREVIOUS: &str = "previous";
 
-/// Everything there is: in standard mode the controllers as well.
-pub(crate) fn upgrade(scene: &mut Scene) -> Result<Outcome> {
-    scene.installed()?;
+/// The images of the previous release, as far as nodes can tell.
+pub(crate) fn have_previous_images(scene: &Scene) -> Result<()> {
     for node in &scene.nodes {
         for image in ["gateway", "intercept", "controller"] {
             let from = format!("docker.io/podgate/{image}:{}", env!("CARGO_PKG_VERSION"));
-            let to = format!("docker.io/podgate/{image}:{NEXT}");
+            let to = format!("docker.io/podgate/{image}:{PREVIOUS}");
             scene.on(
                 node,
                 &format!("ctr --namespace k8s.io images tag --force {from} {to}"),
             )?;
         }
     }
-    loses_nothing(scene, |scene| {
-        scene.helm.upgrade(&[&format!("image.tag={NEXT}")])?;
-        ensure!(tag(scene)? == NEXT, "the gateways have another tag");
+    Ok(())
+}
+
+/// Gateways and controllers at once.
+fn upgraded(scene: &mut Scene) -> Result<Outcome> {
+    ensure!(
+        !scene.helm.is_installed() || tag(scene)? == PREVIOUS,
+        "the previous chart is not what is installed"
+    );
+    loses_nothing(scene, "upgraded", |scene| {
+        scene.helm.upgrade(&[])?;
+        ensure!(tag(scene)? != PREVIOUS, "the gateways have the old tag");
         Ok(())
     })
 }
 
-/// To what was installed first.
-pub(crate) fn rollback(scene: &mut Scene) -> Result<Outcome> {
-    loses_nothing(scene, |scene| {
+fn rolled_back(scene: &mut Scene) -> Result<Outcome> {
+    let back = loses_nothing(scene, "back", |scene| {
         scene.helm.rollback("1")?;
-        ensure!(tag(scene)? != NEXT, "the gateways have the new tag still");
+        ensure!(tag(scene)? == PREVIOUS, "the gateways have the new tag");
         Ok(())
-    })
+    })?;
+    let again = loses_nothing(scene, "again", |scene| scene.helm.upgrade(&[]).map(drop))?;
+    let mut both = back;
+    for (name, value) in again {
+        let sum = both.entry(name).or_default();
+        *sum = match name {
+            "longest gap ms" => sum.max(value),
+            _ => *sum + value,
+        };
+    }
+    Ok(both)
 }
 
 /// While this is done, pods of all nodes ask, and all get what they ask for.
-fn loses_nothing(scene: &Scene, work: impl FnOnce(&Scene) -> Result<()> + Send) -> Result<Outcome> {
-    let before = gateways(scene)?;
-    let (pods, seen) = load(scene, |scene| {
+fn loses_nothing(
+    scene: &Scene,
+    name: &str,
+    work: impl FnOnce(&Scene) -> Result<()> + Send,
+) -> Result<Outcome> {
+    let (pods, before) = (askers(scene, name)?, gateways(scene)?);
+    let seen = load(scene, &pods, |scene| {
         work(scene)?;
         scene.installed()
     })?;
     let after = gateways(scene)?;
-    scene.delete(pods, "shop")?;
+    scene.delete(pods)?;
     ensure!(
         before.iter().all(|old| !after.contains(old)),
         "an old gateway is still there: {after:?}"
@@ -68,54 +94,53 @@ fn loses_nothing(scene: &Scene, work: impl FnOnce(&Scene) -> Result<()> + Send) 
 
 /// Requests fail until its successor is there. The runner counts leaks.
 fn deleted(scene: &mut Scene) -> Result<Outcome> {
-    let (pods, seen) = load(scene, |scene| {
+    let pods = askers(scene, "meanwhile")?;
+    let seen = load(scene, &pods, |scene| {
         let before = gateways(scene)?;
-        for uid in &before {
-            let pods = scene.get(&format!("pods --namespace {RELEASE}"))?;
-            let pods = pods["items"].as_array().into_iter().flatten();
-            let one = pods.into_iter().find(|pod| pod["metadata"]["uid"] == **uid);
-            let name = one.and_then(|pod| pod["metadata"]["name"].as_str());
-            if let Some(name) = name {
-                scene.kubectl(&format!(
-                    "delete pod {name} --namespace {RELEASE} --wait=false"
-                ))?;
-            }
-        }
+        let all = format!("{RELEASE}-gateway");
+        let all = scene.kube.object("daemonsets", RELEASE, &all)?;
+        ensure!(before.len() == scene.nodes.len(), "{}", all["status"]);
+        scene.kubectl(&format!(
+            "delete pods --namespace {RELEASE} --selector app.kubernetes.io/component=gateway --wait=false"
+        ))?;
         scene.until("new gateways are there", || {
             let now = gateways(scene)?;
             Ok(now.len() == before.len() && before.iter().all(|old| !now.contains(old)))
         })?;
         scene.installed()
     })?;
-    scene.delete(pods, "shop")?;
+    scene.delete(pods)?;
     Ok(seen.figures())
 }
 
-fn load<'a>(
-    scene: &'a Scene,
-    work: impl FnOnce(&'a Scene) -> Result<()> + Send,
-) -> Result<(Vec<Pod>, Seen)> {
+/// A pod on each node that has a token. In standard mode its identity may still be on its way.
+pub(crate) fn askers(scene: &Scene, name: &str) -> Result<Vec<Pod>> {
     scene.installed()?;
-    let pods = scene.bound_everywhere("asker", "web")?;
+    let pods = scene.bound_everywhere(name, "web")?;
     for pod in &pods {
-        // In standard mode its identity may still be on its way.
-        scene.until(
-            "it has its token",
-            || Ok(pod.token(RESOURCE)?.status == 200),
-        )?;
+        scene.gets(pod, "", WEB)?;
     }
+    Ok(pods)
+}
+
+/// What clients in these pods see while something is done.
+pub(crate) fn load<'a>(
+    scene: &'a Scene,
+    pods: &[Pod],
+    work: impl FnOnce(&'a Scene) -> Result<()> + Send,
+) -> Result<Seen> {
     let all: Vec<&Pod> = pods.iter().collect();
     let ((), seen) = under_load(&all, CLIENTS, || work(scene))?;
-    Ok((pods, seen))
+    Ok(seen)
 }
 
 /// The uids of the gateways that run and are not ending.
 fn gateways(scene: &Scene) -> Result<Vec<String>> {
-    let pods = scene.get(&format!(
-        "pods --namespace {RELEASE} --selector app.kubernetes.io/component=gateway"
-    ))?;
-    let pods = pods["items"].as_array().into_iter().flatten();
-    let living = pods.filter(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+    let labels = "app.kubernetes.io/component=gateway";
+    let pods = scene.kube.objects("pods", RELEASE, labels)?;
+    let living = pods
+        .iter()
+        .filter(|pod| pod["metadata"]["deletionTimestamp"].is_null());
     Ok(living
         .filter_map(|pod| pod["metadata"]["uid"].as_str())
         .map(str::to_owned)
@@ -123,9 +148,8 @@ fn gateways(scene: &Scene) -> Result<Vec<String>> {
 }
 
 fn tag(scene: &Scene) -> Result<String> {
-    let set = scene.get(&format!(
-        "daemonset {RELEASE}-gateway --namespace {RELEASE}"
-    ))?;
+    let name = format!("{RELEASE}-gateway");
+    let set = scene.kube.object("daemonsets", RELEASE, &name)?;
     let image = &set["spec"]["template"]["spec"]["containers"][0]["image"];
     let image = image.as_str().unwrap_or_default();
     Ok(image.rsplit(':').next().unwrap_or_default().to_owned())

@@ -1,5 +1,6 @@
 //! Who asks: a bearer token of this simulation, for ARM, of the subscription's tenant.
 
+use http::StatusCode;
 use http::header::AUTHORIZATION;
 
 use super::errors::Refusal;
@@ -10,6 +11,24 @@ use crate::sim::serve::Visit;
 pub(super) struct Caller {
     pub(super) client_id: String,
     pub(super) object_id: String,
+}
+
+impl Caller {
+    /// Whether it is in a list of client ids; everybody is where there is none.
+    pub(super) fn is_one_of(&self, list: Option<&[String]>) -> bool {
+        let is_own = |one: &String| one.eq_ignore_ascii_case(&self.client_id);
+        list.is_none_or(|list| list.iter().any(is_own))
+    }
+
+    /// It has no role for this action.
+    pub(super) fn lacks(&self, action: &str, scope: &str) -> Refusal {
+        let message = format!(
+            "The client '{}' with object id '{}' does not have authorization to perform action '{action}' over scope \
+             '{scope}' or the scope is invalid. If access was recently granted, please refresh your credentials.",
+            self.client_id, self.object_id
+        );
+        Refusal::new(StatusCode::FORBIDDEN, "AuthorizationFailed", message)
+    }
 }
 
 pub(super) fn check(world: &World, visit: &Visit) -> Result<Caller, Refusal> {

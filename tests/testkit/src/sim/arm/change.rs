@@ -81,29 +81,13 @@ fn followed(
 }
 
 fn may_write(settings: &ArmSettings, caller: &Caller, id: &ComputeRef) -> Result<(), Refusal> {
-    let Some(writers) = &settings.writers else {
-        return Ok(());
-    };
-    if writers
-        .iter()
-        .any(|one| one.eq_ignore_ascii_case(&caller.client_id))
-    {
-        return Ok(());
+    match caller.is_one_of(settings.writers.as_deref()) {
+        true => Ok(()),
+        false => Err(caller.lacks(
+            &format!("Microsoft.Compute/{}/write", id.resource_type()),
+            &id.path,
+        )),
     }
-    let message = format!(
-        "The client '{}' with object id '{}' does not have authorization to perform action \
-         'Microsoft.Compute/{}/write' over scope '{}' or the scope is invalid. If access was recently granted, \
-         please refresh your credentials.",
-        caller.client_id,
-        caller.object_id,
-        id.resource_type(),
-        id.path
-    );
-    Err(Refusal::new(
-        StatusCode::FORBIDDEN,
-        "AuthorizationFailed",
-        message,
-    ))
 }
 
 /// Nothing else is under way, and nothing has changed since the caller looked.

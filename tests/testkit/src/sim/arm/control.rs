@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::counts::ArmCalls;
-use super::{Compute, HandChange, StateChange, clock, hand, operation};
+use super::{Compute, HandChange, StateChange, SystemIdentity, clock, hand, operation};
 use crate::{AzureSim, ManagedIdentity};
 
 impl AzureSim {
@@ -64,6 +64,12 @@ impl AzureSim {
     /// Somebody adds and removes identities by hand. Returns whether the virtual machine or scale set is there.
     pub fn change_by_hand(&self, change: &HandChange) -> bool {
         hand::change(&self.world, change)
+    }
+
+    /// Somebody enables the system-assigned identity, at once and without an operation. Returns whether the virtual machine
+    /// or scale set is there.
+    pub fn enable_system_assigned(&self, compute: &str, identity: SystemIdentity) -> bool {
+        hand::enable_system(&self.world, compute, identity)
     }
 
     /// Somebody else's operation. Returns whether the virtual machine or scale set is there.

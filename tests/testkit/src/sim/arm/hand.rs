@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clock::{Due, settle, settle_at};
 use super::operation::tell_imds;
+use super::settings::SystemIdentity;
 use super::state::Arm;
 use crate::sim::World;
 
@@ -65,6 +66,16 @@ impl Arm {
         true
     }
 
+    fn enable_system(&self, compute: &str, identity: SystemIdentity) -> bool {
+        let mut state = self.lock();
+        let Some(resource) = state.resources.get_mut(&compute.to_lowercase()) else {
+            return false;
+        };
+        resource.system = Some(identity);
+        resource.version += 1;
+        true
+    }
+
     fn set_state(&self, change: &StateChange) -> bool {
         let mut state = self.lock();
         let Some(resource) = state.resources.get_mut(&change.compute.to_lowercase()) else {
@@ -90,6 +101,13 @@ impl Arm {
 /// Returns whether the virtual machine or scale set is there.
 pub(crate) fn change(world: &World, change: &HandChange) -> bool {
     let there = world.arm.change_by_hand(change);
+    tell_imds(world);
+    there
+}
+
+/// Likewise.
+pub(crate) fn enable_system(world: &World, compute: &str, identity: SystemIdentity) -> bool {
+    let there = world.arm.enable_system(compute, identity);
     tell_imds(world);
     there
 }

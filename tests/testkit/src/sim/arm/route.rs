@@ -55,9 +55,20 @@ pub(crate) struct ComputeRef {
     pub(super) path: String,
 }
 
+/// The virtual machines or scale sets of a resource group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ListRef {
+    pub(super) subscription: String,
+    pub(super) group: String,
+    pub(super) scale_sets: bool,
+    /// As it was asked for.
+    pub(super) path: String,
+}
+
 /// What is asked for.
 pub(super) enum Route {
     Compute(ComputeRef),
+    List(ListRef),
     Operation { subscription: String, name: String },
 }
 
@@ -65,6 +76,8 @@ pub(super) enum Route {
 pub(super) struct Request {
     pub(super) route: Route,
     pub(super) version: String,
+    /// Of a list: how many came on the pages before this one.
+    pub(super) skip: usize,
     method: Method,
 }
 
@@ -122,10 +135,26 @@ impl fmt::Display for ComputeRef {
     }
 }
 
+impl ListRef {
+    /// A list's path is that of what it lists, without a name.
+    fn parse(path: &str) -> Option<Self> {
+        let any = ComputeRef::parse(&format!("{path}/any"))?;
+        Some(Self {
+            subscription: any.subscription,
+            group: any.group,
+            scale_sets: any.scale_set,
+            path: path.to_owned(),
+        })
+    }
+}
+
 impl Route {
     fn of(path: &str) -> Option<Self> {
         if let Some(compute) = ComputeRef::parse(path) {
             return Some(Self::Compute(compute));
+        }
+        if let Some(list) = ListRef::parse(path) {
+            return Some(Self::List(list));
         }
         let segments: Vec<&str> = path.split('/').collect();
         match segments[..] {
@@ -161,7 +190,7 @@ impl Request {
         let method = visit.head.method.clone();
         let known = match route {
             Route::Compute(_) => super::verb(&method).is_some(),
-            Route::Operation { .. } => method == Method::GET,
+            Route::List(_) | Route::Operation { .. } => method == Method::GET,
         };
         if !known {
             let message =
@@ -172,10 +201,11 @@ impl Request {
                 message,
             ));
         }
-        let version = version(visit, &route)?;
+        let query = Query::parse(visit, &route)?;
         Ok(Self {
             route,
-            version,
+            version: query.version,
+            skip: query.skip,
             method,
         })
     }
@@ -184,13 +214,15 @@ impl Request {
         match self.route {
             Route::Operation { .. } => Verb::Poll,
             Route::Compute(_) => super::verb(&self.method).unwrap_or(Verb::Get),
+            Route::List(_) => Verb::Get,
         }
     }
 
-    /// What faults name: the path of a virtual machine or scale set.
+    /// What faults name: the path of a virtual machine or scale set, or of a list of them.
     pub(super) fn resource(&self) -> Option<&str> {
         match &self.route {
             Route::Compute(compute) => Some(&compute.path),
+            Route::List(list) => Some(&list.path),
             Route::Operation { .. } => None,
         }
     }
@@ -198,6 +230,7 @@ impl Request {
     pub(super) fn subscription(&self) -> &str {
         match &self.route {
             Route::Compute(compute) => &compute.subscription,
+            Route::List(list) => &list.subscription,
             Route::Operation { subscription, .. } => subscription,
         }
     }
@@ -222,13 +255,39 @@ fn decoded(path: &str) -> Result<String, Refusal> {
     }
 }
 
-/// Exactly one, of the list. A poll URL carries more, which is the operation's own.
-fn version(visit: &Visit, route: &Route) -> Result<String, Refusal> {
-    let pairs: Vec<_> =
-        form_urlencoded::parse(visit.query().unwrap_or_default().as_bytes()).collect();
-    let mut versions = pairs.iter().filter(|(name, _)| name == "api-version");
-    let (version, others) = (versions.next(), pairs.len().saturating_sub(1));
-    let Some((_, version)) = version else {
+/// What follows the path.
+struct Query {
+    version: String,
+    skip: usize,
+}
+
+impl Query {
+    /// A version, exactly one, of the list. A poll URL carries more, which is the operation's own, and a list's next
+    /// page its place.
+    fn parse(visit: &Visit, route: &Route) -> Result<Self, Refusal> {
+        let (mut versions, mut places, mut others) = (Vec::new(), Vec::new(), 0);
+        for (name, value) in form_urlencoded::parse(visit.query().unwrap_or_default().as_bytes()) {
+            match (name.as_ref(), route) {
+                ("api-version", _) => versions.push(value),
+                ("$skiptoken", Route::List(_)) => places.push(value),
+                _ => others += 1,
+            }
+        }
+        let version = known_version(versions.first().map(|version| &**version))?;
+        let more = versions.len() > 1 || places.len() > 1 || others > 0;
+        if more && !matches!(route, Route::Operation { .. }) {
+            return Err(Refusal::strict(
+                "azure-sim: the only query parameter is api-version, once; of a list's next page also $skiptoken",
+            ));
+        }
+        let skip = places.first().map_or(Ok(0), |place| place.parse());
+        let skip = skip.map_err(|_| Refusal::strict("azure-sim: no page has this $skiptoken"))?;
+        Ok(Self { version, skip })
+    }
+}
+
+fn known_version(version: Option<&str>) -> Result<String, Refusal> {
+    let Some(version) = version else {
         let message =
             "The api-version query parameter (?api-version=) is required for all requests.";
         return Err(Refusal::new(
@@ -237,13 +296,8 @@ fn version(visit: &Visit, route: &Route) -> Result<String, Refusal> {
             message,
         ));
     };
-    if others > 0 && matches!(route, Route::Compute(_)) {
-        return Err(Refusal::strict(
-            "azure-sim: the only query parameter is api-version, once",
-        ));
-    }
-    match VERSIONS.contains(&version.as_ref()) {
-        true => Ok(version.to_string()),
+    match VERSIONS.contains(&version) {
+        true => Ok(version.to_owned()),
         false => Err(Refusal::new(
             StatusCode::BAD_REQUEST,
             "InvalidApiVersionParameter",

@@ -29,6 +29,10 @@ pub struct ArmSettings {
     pub unassignable: Vec<String>,
     /// Client ids that may change virtual machines and scale sets (Virtual Machine Contributor). `None`: everybody.
     pub writers: Option<Vec<String>>,
+    /// Client ids that may list virtual machines and scale sets (Reader). `None`: everybody.
+    pub readers: Option<Vec<String>>,
+    /// How many are on a page of a list. `None`: all.
+    pub page_size: Option<usize>,
     /// How long a change takes, milliseconds. 0: it is done when it is answered. Azure takes 10 to 60 s.
     pub operation_ms: u64,
     /// Time does not pass by itself, for operations, deletions and throttling buckets, but by `advance`.
@@ -58,6 +62,8 @@ impl Default for ArmSettings {
             identities: Vec::new(),
             unassignable: Vec::new(),
             writers: None,
+            readers: None,
+            page_size: None,
             operation_ms: 15_000,
             manual_time: false,
             preempts: false,

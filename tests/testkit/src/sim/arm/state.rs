@@ -198,6 +198,7 @@ impl Arm {
         let on = match &request.route {
             Route::Operation { name, .. } => state.operations.get(name).map(|one| one.on.clone()),
             Route::Compute(id) => Some(id.key()),
+            Route::List(_) => None,
         };
         let resource = on.as_ref().and_then(|key| state.resources.get(key));
         let place = Place {
@@ -208,7 +209,7 @@ impl Arm {
         state.buckets.charge(request, caller, &place, now)
     }
 
-    /// The answer to a GET.
+    /// The answer to a GET of one.
     pub(super) fn show(
         &self,
         tenant: &crate::sim::World,
@@ -246,20 +247,7 @@ impl State {
         if let Some(resource) = self.resources.get(&id.key()) {
             return Ok(resource);
         }
-        let same = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
-        let mut there = self
-            .resources
-            .values()
-            .filter(|one| same(&one.id.subscription, &id.subscription))
-            .peekable();
-        if there.peek().is_none() {
-            let message = format!("The subscription '{}' could not be found.", id.subscription);
-            return Err(Refusal::not_found("SubscriptionNotFound", message));
-        }
-        if !there.any(|one| same(&one.id.group, &id.group)) {
-            let message = format!("Resource group '{}' could not be found.", id.group);
-            return Err(Refusal::not_found("ResourceGroupNotFound", message));
-        }
+        self.of_group(&id.subscription, &id.group)?;
         Err(Refusal::not_found(
             "ResourceNotFound",
             format!(
@@ -268,5 +256,28 @@ impl State {
                 id.group
             ),
         ))
+    }
+
+    /// Everything of a resource group, which is there if it has anything.
+    pub(super) fn of_group(
+        &self,
+        subscription: &str,
+        group: &str,
+    ) -> Result<Vec<&Resource>, Refusal> {
+        let same = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
+        let all = self.resources.values();
+        let mut there: Vec<&Resource> = all
+            .filter(|one| same(&one.id.subscription, subscription))
+            .collect();
+        if there.is_empty() {
+            let message = format!("The subscription '{subscription}' could not be found.");
+            return Err(Refusal::not_found("SubscriptionNotFound", message));
+        }
+        there.retain(|one| same(&one.id.group, group));
+        if there.is_empty() {
+            let message = format!("Resource group '{group}' could not be found.");
+            return Err(Refusal::not_found("ResourceGroupNotFound", message));
+        }
+        Ok(there)
     }
 }

@@ -32,7 +32,7 @@ impl Readiness {
         }
     }
 
-    /// The tasks that are not done; none when the gateway is ready.
+    /// The tasks that are not done; none when the program is ready.
     pub fn awaited(&self) -> Vec<&'static str> {
         self.0.tasks.lock().iter().copied().collect()
     }
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_gateway_is_ready_when_the_last_named_task_is_done() {
+    fn a_program_is_ready_when_the_last_named_task_is_done() {
         let readiness = Readiness::default();
         let (plugins, source) = (readiness.pending("plugins"), readiness.pending("source"));
         drop(plugins);
