@@ -19,7 +19,7 @@ use crate::settings::Settings;
 use crate::watch::{self, News};
 use azure::Azure;
 
-mod azure;
+pub(crate) mod azure;
 
 /// The start-up task of the first complete state.
 const KNOWN: &str = "the cluster's pods, nodes, identities, bindings and records";

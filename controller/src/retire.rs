@@ -3,7 +3,7 @@
 //! ```text
 //! take the Lease ▸ list nodes and records ▸ a plan that wants nothing ▸ Azure lets go, records go ▸ keep the Lease for a while
 //! ```
-//! The rules of the controller at work hold here as well, since it is the same [`plan`](crate::plan): what no record speaks
+//! The rules of the controller at work hold here as well, since it is the same plan: what no record speaks
 //! of stays, and so does what is immutable.
 
 use std::ffi::OsString;
@@ -20,6 +20,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
+use crate::app::azure::Azure;
 use crate::apply::{Apply, Permit};
 use crate::lease::{ApiStore, Clock};
 use crate::logging;
@@ -31,7 +32,6 @@ use left::{ADVICE, Left, Troubles};
 use office::Office;
 use work::Work;
 
-mod azure;
 mod census;
 mod left;
 mod office;
@@ -152,7 +152,10 @@ impl Retire {
         permit: &Permit,
         deadline: Instant,
     ) -> anyhow::Result<()> {
-        let access = azure::access(&self.settings);
+        // Nobody reads them; the program ends with its work.
+        let metrics = Arc::new(Metrics::new(&Arc::default()));
+        let azure = Azure::new(&self.settings, &metrics);
+        let access = azure.access().map_err(anyhow::Error::from);
         let own = access.as_ref().ok().and_then(|access| access.own.clone());
         let mut census = Census::new(client::connect(kube)?);
         let mut plan = Plan::new(plan::Settings {
@@ -165,10 +168,10 @@ impl Retire {
             tracing::info!("there is no record: nothing is to be undone");
             return Ok(());
         }
-        let arm = access.and_then(|access| azure::client(&self.settings, &access));
+        let arm = access.and_then(|access| azure.client(&access));
         let left = match arm {
             Ok(arm) => {
-                let apply = self.apply(client::connect(kube)?, arm, permit);
+                let apply = self.apply(client::connect(kube)?, arm, permit, metrics);
                 let most_writes = self.settings.create_delete_batch.get();
                 let mut work = Work::new(plan, apply, most_writes);
                 work.run(&mut census, deadline).await?
@@ -178,9 +181,13 @@ impl Retire {
         self.conclude(left, &census, permit).await
     }
 
-    fn apply(&self, writing: Client, arm: ArmClient, permit: &Permit) -> Apply {
-        // Nobody reads them; the program ends with its work.
-        let metrics = Arc::new(Metrics::new(&Arc::default()));
+    fn apply(
+        &self,
+        writing: Client,
+        arm: ArmClient,
+        permit: &Permit,
+        metrics: Arc<Metrics>,
+    ) -> Apply {
         Apply::new(
             writing,
             arm,

@@ -32,7 +32,7 @@ const MAX_FILE: u64 = 2 * 1024 * 1024;
 const TOPIC: &str = "azure.json";
 
 /// Makes clients of ARM. They come and go with azure.json; what Azure has been asked already, and what was counted, stays.
-pub(super) struct Azure {
+pub(crate) struct Azure {
     settings: Settings,
     limits: ArmLimits,
     metrics: Arc<Metrics>,
@@ -40,7 +40,7 @@ pub(super) struct Azure {
 
 impl Azure {
     /// Nothing was asked yet.
-    pub(super) fn new(settings: &Settings, metrics: &Arc<Metrics>) -> Self {
+    pub(crate) fn new(settings: &Settings, metrics: &Arc<Metrics>) -> Self {
         Self {
             settings: settings.clone(),
             limits: ArmLimits::default(),
@@ -52,7 +52,7 @@ impl Azure {
     ///
     /// # Errors
     /// Something is missing or wrong, or a file cannot be read.
-    pub(super) fn access(&self) -> Result<AzureAccess, AzureAccessError> {
+    pub(crate) fn access(&self) -> Result<AzureAccess, AzureAccessError> {
         self.settings.azure(|name| std::env::var(name).ok())
     }
 
@@ -60,7 +60,7 @@ impl Azure {
     ///
     /// # Errors
     /// The file of certificate authorities cannot be used.
-    pub(super) fn client(&self, access: &AzureAccess) -> anyhow::Result<ArmClient> {
+    pub(crate) fn client(&self, access: &AzureAccess) -> anyhow::Result<ArmClient> {
         let https = HttpClient::https(&authorities(self.settings.ca_file.as_deref())?)?;
         let sources = TokenSources {
             authority: access.endpoints.authority.clone(),

@@ -47,7 +47,7 @@ impl Plan {
         None
     }
 
-    /// Azure's answer to an [`Ask`]: what is there now, or why it could not be done.
+    /// Azure's answer to an [`Ask`](super::Ask): what is there now, or why it could not be done.
     pub fn answered(&mut self, id: &ComputeId, answer: Result<Compute, ArmError>, now: Instant) {
         let has_nodes = self.index.has_nodes(id);
         let vouched = self.vouched(id);

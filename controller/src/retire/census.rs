@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use k8s_openapi::api::core::v1::Node as WireNode;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, Preconditions};
 use kube::core::ApiResource;
 use kube::{Client, Error, ResourceExt};
 use podgate_api::{ASSIGNED_FINALIZER, AssignedState, AzureAssignedIdentity, ObjectRef};
+use podgate_watch::reasons;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -100,7 +101,7 @@ impl Census {
         let api: Api<WireNode> = Api::all(self.client.clone());
         let read = |node: &WireNode| Object::Node(Node::read(node));
         let pages = pages(&api, |page| page.iter().map(read).collect()).await;
-        pages.context("listing nodes")
+        pages.map_err(|error| anyhow!("listing nodes: {}", reasons(&error)))
     }
 
     /// One by one, since one that cannot be read must not hide the others. Without the definition there are none.
@@ -108,7 +109,8 @@ impl Census {
         let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource());
         match pages(&api, |page| page).await {
             Err(Error::Api(status)) if status.code == 404 => Ok(Vec::new()),
-            listed => listed.context("listing AzureAssignedIdentities"),
+            listed => listed
+                .map_err(|error| anyhow!("listing AzureAssignedIdentities: {}", reasons(&error))),
         }
     }
 
@@ -204,6 +206,7 @@ async fn call<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Erro
 fn ignoring_gone<T>(outcome: Result<T, Error>) -> anyhow::Result<()> {
     match outcome {
         Err(Error::Api(status)) if status.code == 404 => Ok(()),
-        outcome => Ok(outcome.map(drop)?),
+        Err(error) => Err(anyhow!(reasons(&error))),
+        Ok(_) => Ok(()),
     }
 }

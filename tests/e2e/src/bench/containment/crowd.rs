@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -52,7 +53,7 @@ pub struct Pause(Arc<AtomicU64>);
 
 /// Pods at work.
 pub struct Crowd {
-    stop: Arc<AtomicBool>,
+    stop: watch::Sender<bool>,
     askers: JoinSet<Seen>,
 }
 
@@ -106,17 +107,17 @@ impl Pause {
 impl Crowd {
     /// They begin at once.
     pub fn start(target: SocketAddr, askers: Vec<Asker>) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
+        let stop = watch::Sender::new(false);
         let mut set = JoinSet::new();
         for asker in askers {
-            set.spawn(asker.run(target, Arc::clone(&stop)));
+            set.spawn(asker.run(target, stop.subscribe()));
         }
         Self { stop, askers: set }
     }
 
     /// Each ends with the answer it is waiting for.
     pub async fn stop(mut self) -> Result<Seen> {
-        self.stop.store(true, Ordering::Relaxed);
+        self.stop.send_replace(true);
         let mut seen = Seen::default();
         while let Some(of_one) = self.askers.join_next().await {
             seen.join(of_one?);
@@ -133,9 +134,9 @@ impl Asker {
         matches!(self.expects, Expected::Explained(misdeed) if misdeeds.contains(&misdeed))
     }
 
-    async fn run(self, target: SocketAddr, stop: Arc<AtomicBool>) -> Seen {
+    async fn run(self, target: SocketAddr, mut stop: watch::Receiver<bool>) -> Seen {
         let (mut seen, mut kept) = (Seen::default(), None);
-        while !stop.load(Ordering::Relaxed) {
+        while !*stop.borrow() {
             let asked = Instant::now();
             match timeout(DEADLINE, self.ask(target, kept.take())).await {
                 Ok(Ok(answer)) => {
@@ -145,7 +146,8 @@ impl Asker {
                 Ok(Err(error)) => seen.fail(format!("{}: {error:#}", self.source)),
                 Err(_) => seen.fail(format!("{}: nothing within {DEADLINE:?}", self.source)),
             }
-            tokio::time::sleep(self.pause.get()).await;
+            // Ends with the pause, or with the crowd.
+            let _ = timeout(self.pause.get(), stop.changed()).await;
         }
         seen
     }
