@@ -4,15 +4,16 @@
 //! costs the same among twenty pods as among twenty thousand.
 
 use std::collections::{BTreeSet, HashMap};
-use std::hash::Hash;
 use std::sync::Arc;
 
 use podgate_api::{AssignedState, ObjectRef};
 use podgate_azure::arm::ComputeId;
 
 use crate::record::Record;
+use sets::Sets;
 
 mod object;
+mod sets;
 
 pub use object::{Binding, Identity, InvalidIdentity, Key, Node, Object, Pod};
 pub(crate) use object::{client_id, edition, resource};
@@ -57,10 +58,6 @@ pub struct Dirty {
     /// Records that may be other than wanted.
     pub records: BTreeSet<ObjectRef>,
 }
-
-/// Names by something that they have in common. No set is ever empty.
-#[derive(Debug)]
-struct Sets<K>(HashMap<K, BTreeSet<ObjectRef>>);
 
 impl Index {
     /// Takes an object in, or its new edition.
@@ -363,41 +360,6 @@ impl States {
             AssignedState::Unassigned => &mut self.unassigned,
             AssignedState::Legacy | AssignedState::Unknown(_) => &mut self.other,
         }
-    }
-}
-
-// === impl Sets ===
-
-impl<K> Default for Sets<K> {
-    fn default() -> Self {
-        Self(HashMap::new())
-    }
-}
-
-impl<K: Eq + Hash> Sets<K> {
-    fn insert(&mut self, of: K, name: &ObjectRef) {
-        self.0.entry(of).or_default().insert(name.clone());
-    }
-
-    fn remove<Q>(&mut self, of: &Q, name: &ObjectRef)
-    where
-        K: std::borrow::Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
-    {
-        if let Some(set) = self.0.get_mut(of) {
-            set.remove(name);
-            if set.is_empty() {
-                self.0.remove(of);
-            }
-        }
-    }
-
-    fn get<Q>(&self, of: &Q) -> impl Iterator<Item = &ObjectRef>
-    where
-        K: std::borrow::Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
-    {
-        self.0.get(of).into_iter().flatten()
     }
 }
 
