@@ -340,3 +340,5 @@ fn bodies(first: &Held, more: &[Arc<Held>], now: u64) -> Vec<Bytes> {
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod twins;

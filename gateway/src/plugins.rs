@@ -65,6 +65,7 @@ struct Key {
     settings: String,
     grants: Grants,
     limits: Limits,
+    instances: host::Instances,
 }
 
 /// Where components are looked for.
@@ -240,6 +241,9 @@ async fn describe(
     if let Some(call) = plugin.limits.call {
         limits.call = call;
     }
+    if let Some(cpu) = plugin.limits.cpu {
+        limits.cpu = cpu;
+    }
     let described = host::Plugin {
         name: name.clone(),
         component: bytes,
@@ -251,6 +255,10 @@ async fn describe(
             bypass: plugin.grants.bypass,
         },
         limits,
+        instances: match plugin.instances {
+            file::Instances::Fresh => host::Instances::Fresh,
+            file::Instances::Kept => host::Instances::Kept,
+        },
     };
     Ok((Key::of(&described, digest), described))
 }
@@ -265,6 +273,7 @@ impl Key {
             settings: plugin.settings.clone(),
             grants: plugin.grants.clone(),
             limits: plugin.limits.clone(),
+            instances: plugin.instances,
         }
     }
 }

@@ -236,7 +236,10 @@ fn failed(link: &Link, error: &PluginError) -> Result<(), Refusal> {
             log_failure(link, error, "policy failed and is skipped");
             Ok(())
         }
-        (OnFailure::Deny, PluginError::Timeout { .. } | PluginError::Suspended { .. }) => {
+        (
+            OnFailure::Deny,
+            PluginError::Timeout { .. } | PluginError::Cpu { .. } | PluginError::Suspended { .. },
+        ) => {
             log_failure(link, error, "policy failed and denies for now");
             Err(Refusal::PolicyUnavailable { plugin: plugin() })
         }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use podgate_plugin_host::{
-    CachePolicy, Credential, Grants, Host, HostConfig, Limits, Outbound, Plugin, PluginError,
-    Policy, Surroundings, World,
+    CachePolicy, Credential, Grants, Host, HostConfig, Instances, Limits, Outbound, Plugin,
+    PluginError, Policy, Surroundings, World,
 };
 use tempfile::TempDir;
 
@@ -93,5 +93,6 @@ pub(super) fn plugin(
         settings,
         grants,
         limits,
+        instances: Instances::Fresh,
     }
 }

@@ -7,9 +7,13 @@ use wasmtime::{Config, Engine, PoolingAllocationConfig};
 use crate::HostError;
 use crate::plugin::{MAX_MEMORY, MAX_TABLE_ELEMENTS};
 
+mod background;
 mod ticker;
 
+use background::Background;
+pub(crate) use background::{Outcome, Turn, Work, thread_time};
 use ticker::Ticker;
+pub(crate) use ticker::UnderWay;
 
 /// Instances that live at one time, of all plugins together. Calls of policy and cache plugins do not wait,
 /// so as many live as there are worker threads; a credential call waits for its authority. Room for four
@@ -34,10 +38,11 @@ const WARM_PLACES: u32 = 16;
 /// Stack of the guest's own frames. Deeper recursion is a trap; the fiber below it has 2 MiB.
 const GUEST_STACK: usize = 512 * 1024;
 
-/// The engine with the ticker that ends runaway guests. Lives as long as any plugin.
+/// The engine, with what keeps guests that compute for long out of everybody's way. Lives as long as any plugin.
 pub(crate) struct Runtime {
     pub(crate) engine: Engine,
-    _ticker: Ticker,
+    pub(crate) background: Background,
+    ticker: Ticker,
 }
 
 // === impl Runtime ===
@@ -50,8 +55,14 @@ impl Runtime {
         let ticker = Ticker::start(engine.weak()).map_err(HostError::Ticker)?;
         Ok(Arc::new(Self {
             engine,
-            _ticker: ticker,
+            background: Background::default(),
+            ticker,
         }))
+    }
+
+    /// A call is under way until what it returns is dropped.
+    pub(crate) fn begin(&self) -> UnderWay {
+        self.ticker.begin()
     }
 }
 

@@ -179,9 +179,19 @@ pub enum PluginError {
     },
     /// It did not answer in time.
     #[error(
-        "plugin {plugin}: it did not answer within {limit:?} and was stopped; raise limits.call if it is not stuck"
+        "plugin {plugin}: it did not answer within {limit:?} and was stopped; raise limits.call if what it waits for is that slow"
     )]
     Timeout {
+        /// The plugin's name.
+        plugin: String,
+        /// The limit of a call.
+        limit: Duration,
+    },
+    /// It computed for too long.
+    #[error(
+        "plugin {plugin}: it computed for more than {limit:?} and was stopped; raise limits.cpu if it is not stuck in a loop"
+    )]
+    Cpu {
         /// The plugin's name.
         plugin: String,
         /// The limit of a call.
@@ -305,6 +315,7 @@ impl PluginError {
             Self::Settings { .. } => "settings",
             Self::Trap { .. } => "trap",
             Self::Timeout { .. } => "timeout",
+            Self::Cpu { .. } => "cpu",
             Self::Memory { .. } => "memory",
             Self::Table { .. } => "table",
             Self::Oversized { .. } => "oversized",

@@ -1,26 +1,26 @@
-//! One plugin at work: a fresh instance for each call, its limits, and what its end means.
+//! One plugin at work: its stores, its limits, and who it is.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
-use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::error::Elapsed;
-use tokio::time::{Instant, timeout_at};
-use wasmtime::{Store, StoreContextMut, UpdateDeadline};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use wasmtime::Store;
 
-use crate::bindings::policy::podgate::types::model;
-use crate::engine::Runtime;
+use crate::engine::{Runtime, Turn};
 use crate::imports::http::{Allowance, Origin};
 use crate::imports::service_account::Tokens;
 use crate::plugin::{MAX_MEMORY, MAX_TABLE_ELEMENTS};
-use crate::{Limits, Outbound, Plugin, PluginError, Surroundings, World};
+use crate::{Instances, Limits, Outbound, Plugin, PluginError, Surroundings, World};
 
+pub(crate) mod call;
 pub(crate) mod fault;
 pub(crate) mod log;
 pub(crate) mod memory;
+mod pace;
 mod state;
 
+pub(crate) use call::{Answering, Calls, Configured, Linked};
 use memory::SharedMemory;
 pub(crate) use state::State;
 
@@ -36,6 +36,7 @@ pub(crate) struct Guest {
     pub(crate) world: World,
     pub(crate) settings: String,
     pub(crate) limits: Limits,
+    pub(crate) instances: Instances,
     pub(crate) may_bypass: bool,
     granted: Arc<[Origin]>,
     pub(crate) audiences: Arc<[String]>,
@@ -44,30 +45,9 @@ pub(crate) struct Guest {
     runtime: Arc<Runtime>,
     places: Arc<Semaphore>,
     memory: Arc<SharedMemory>,
-}
-
-/// One call under way. Whatever its end, its store goes with it: an instance that trapped or was stopped in
-/// the middle is never entered again (CVE-2026-104855).
-pub(crate) struct Call {
-    pub(crate) store: Store<State>,
-    pub(crate) deadline: Instant,
-    guest: Arc<Guest>,
-    _place: OwnedSemaphorePermit,
-}
-
-/// The guest held its thread until its time was over.
-#[derive(Debug, Error)]
-#[error("out of time")]
-pub(crate) struct OutOfTime;
-
-/// `configure` did not accept the settings.
-#[derive(Debug, Error)]
-#[error("settings refused")]
-pub(crate) struct SettingsRefused(pub(crate) Vec<model::Problem>);
-
-/// The result of `configure`, as an error that ends the call.
-pub(crate) fn accepted(answer: Result<(), Vec<model::Problem>>) -> wasmtime::Result<()> {
-    answer.map_err(|problems| wasmtime::Error::new(SettingsRefused(problems)))
+    /// Its last call held a thread for more than a slice.
+    is_slow: AtomicBool,
+    turn: Turn,
 }
 
 // === impl Guest ===
@@ -81,11 +61,13 @@ impl Guest {
         surroundings: Surroundings,
     ) -> Result<Arc<Self>, PluginError> {
         check_limits(plugin)?;
+        check_instances(plugin, world)?;
         Ok(Arc::new(Self {
             name: plugin.name.as_str().into(),
             world,
             settings: plugin.settings.clone(),
             limits: plugin.limits.clone(),
+            instances: plugin.instances,
             may_bypass: plugin.grants.bypass,
             granted: granted(plugin)?,
             audiences: plugin.grants.service_account.as_slice().into(),
@@ -94,51 +76,35 @@ impl Guest {
             runtime,
             places: Arc::new(Semaphore::new(MAX_CALLS)),
             memory: SharedMemory::new(&plugin.limits),
+            is_slow: AtomicBool::new(false),
+            turn: Turn::new(),
         }))
     }
 
-    /// Takes a place and makes a store for one call. `authority` is the host that this call may reach
-    /// besides those the operator granted.
-    pub(crate) async fn begin(
-        self: &Arc<Self>,
-        authority: Option<Origin>,
-    ) -> Result<Call, PluginError> {
-        let deadline = Instant::now() + self.limits.call;
-        let place = timeout_at(deadline, Arc::clone(&self.places).acquire_owned()).await;
-        let Ok(Ok(place)) = place else {
-            return Err(self.overloaded("each of its places was taken for a whole call's time"));
-        };
-        Ok(Call {
-            store: self.store(deadline, authority),
-            deadline,
-            guest: Arc::clone(self),
-            _place: place,
-        })
-    }
-
-    fn store(&self, deadline: Instant, authority: Option<Origin>) -> Store<State> {
-        let allowance = Allowance {
+    /// What a call may send. `authority` is the host that it may reach besides those the operator granted.
+    fn allowance(&self, deadline: Instant, authority: Option<Origin>) -> Allowance {
+        Allowance {
             outbound: Arc::clone(&self.http),
             granted: Arc::clone(&self.granted),
             authority,
             deadline,
             requests_left: self.limits.http_requests,
             max_body: self.limits.http_body,
-        };
+        }
+    }
+
+    fn store(&self, http: Allowance) -> Store<State> {
         let state = State::new(
             &self.name,
             &self.limits,
             Arc::clone(&self.memory),
-            allowance,
+            http,
             self.tokens(),
             Arc::clone(&self.surroundings.clock),
         );
         let mut store = Store::new(&self.runtime.engine, state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(self.max_transfer());
-        store.set_epoch_deadline(1);
-        let left = deadline.saturating_duration_since(Instant::now());
-        store.epoch_deadline_callback(at_each_tick(left));
         store
     }
 
@@ -180,48 +146,19 @@ impl Guest {
         }
     }
 
+    fn out_of_cpu(&self) -> PluginError {
+        PluginError::Cpu {
+            plugin: self.name.to_string(),
+            limit: self.limits.cpu,
+        }
+    }
+
     /// Refuses an answer of so many bytes where that is too many.
     pub(crate) fn check_size(&self, what: &'static str, bytes: usize) -> Result<(), PluginError> {
         match bytes <= self.limits.answer {
             true => Ok(()),
             false => Err(self.oversized(what, self.limits.answer)),
         }
-    }
-}
-
-// === impl Call ===
-
-impl Call {
-    /// What the call came to. Drops the instance before anybody sees the answer.
-    pub(crate) fn end<T>(
-        self,
-        outcome: Result<wasmtime::Result<T>, Elapsed>,
-    ) -> Result<T, PluginError> {
-        match outcome {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => {
-                let refused = self.store.data().limiter.refused;
-                Err(fault::explain(&self.guest, refused, &error))
-            }
-            Err(Elapsed { .. }) => Err(self.guest.timeout()),
-        }
-    }
-}
-
-/// Lets others run, and ends a guest whose time is over. A timer alone would come late: where a looping
-/// guest is the only task, the runtime looks at its timers at each 61st turn, which is 600 ms here.
-fn at_each_tick(
-    left: Duration,
-) -> impl FnMut(StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> + Send + Sync + 'static
-{
-    // The machine's clock: in tests with a paused one, a loop still takes real time.
-    let until = std::time::Instant::now() + left;
-    move |_| match std::time::Instant::now() < until {
-        true => Ok(UpdateDeadline::YieldCustom(
-            1,
-            Box::pin(tokio::task::yield_now()),
-        )),
-        false => Err(wasmtime::Error::new(OutOfTime)),
     }
 }
 
@@ -248,13 +185,25 @@ fn check_limits(plugin: &Plugin) -> Result<(), PluginError> {
             format!("at most {MAX_TABLE_ELEMENTS} fit the pool"),
         );
     }
-    if limits.call.is_zero() {
-        return wrong(
-            "limits.call",
-            "no call ends in no time; leave it out for the default".into(),
-        );
+    for (key, time) in [("limits.call", limits.call), ("limits.cpu", limits.cpu)] {
+        if time.is_zero() {
+            let cause = "no call ends in no time; leave it out for the default";
+            return wrong(key, cause.into());
+        }
     }
     Ok(())
+}
+
+fn check_instances(plugin: &Plugin, world: World) -> Result<(), PluginError> {
+    match (plugin.instances, world) {
+        (Instances::Kept, World::Credential) => Err(configuration(
+            plugin,
+            "instances",
+            "a credential plugin's are always fresh: one that is kept could still hold another identity's key; leave it out"
+                .into(),
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn configuration(plugin: &Plugin, key: &'static str, cause: String) -> PluginError {

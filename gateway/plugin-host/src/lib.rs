@@ -10,12 +10,13 @@
 //! ```
 //!
 //! A plugin decides; the host holds state, keys and sockets. Each call gets a fresh instance out of a pool,
-//! so no call sees what another one left, and ends at its limits of time, memory and answer. Whatever a
-//! component does, its caller gets a value: an answer, bounded and cleaned, or a [`PluginError`] that names
-//! the plugin, the cause and the cure.
+//! so no call sees what another one left (unless its operator says otherwise: [`Instances`]), and ends at its limits of
+//! time, memory and answer. Whatever a component does, its caller gets a value: an answer, bounded and cleaned, or a
+//! [`PluginError`] that names the plugin, the cause and the cure.
 //!
-//! What a call costs its neighbours is bounded too: a guest that computes lets others run at each tick of
-//! 10 ms, and a plugin holds at most 32 places of the pool and the memory of four full instances.
+//! What a call costs its neighbours is bounded too: a guest that computes for more than some milliseconds goes on at a
+//! low priority on threads that serve nobody else, and a plugin holds at most 32 places of the pool and the memory of
+//! four full instances.
 //!
 //! # What it relies on
 //! wasmtime's sandbox keeps a guest inside its memory; a flaw there has happened and may again. So operators
@@ -51,7 +52,9 @@ pub use error::{HostError, PluginError, Problem, World};
 pub use host::{Host, HostConfig};
 pub use key::{Algorithm, SignError, SigningKey};
 pub use outbound::{Method, Outbound, OutboundError, OutboundRequest, OutboundResponse};
-pub use plugin::{Grants, Limits, MAX_COMPONENT, MAX_MEMORY, MAX_TABLE_ELEMENTS, Plugin};
+pub use plugin::{
+    Grants, Instances, Limits, MAX_COMPONENT, MAX_MEMORY, MAX_TABLE_ELEMENTS, Plugin,
+};
 pub use policy::{
     IdentitySelector, Label, Pod, PodException, Policy, PolicyQuestion, TokenRequest, Verdict,
 };

@@ -26,6 +26,19 @@ pub struct Plugin {
     pub grants: Grants,
     /// What it may use up.
     pub limits: Limits,
+    /// How long its instances live.
+    pub instances: Instances,
+}
+
+/// How long an instance of a plugin lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Instances {
+    /// For one call: none sees what another one left.
+    #[default]
+    Fresh,
+    /// For up to a thousand calls that succeed: each costs a fraction, and what a plugin keeps in its memory of one pod's request
+    /// is there at another's. Of policy and cache plugins only.
+    Kept,
 }
 
 /// What an operator allows a plugin beyond the log (and, for credential plugins, the identity's key and
@@ -50,9 +63,11 @@ pub struct Limits {
     pub memory: usize,
     /// Elements of one table; at most [`MAX_TABLE_ELEMENTS`]. 32,768: a Rust component has some hundreds, CPython about ten thousand.
     pub table_elements: usize,
-    /// The whole call: waiting for a place, a fresh instance, `configure`, the question, host calls.
-    /// 100 ms: 5,000 times a usual call, and still below what an SDK waits for its answer.
+    /// The whole call by the clock on the wall: waiting for a place and for a processor, a fresh instance, `configure`, the
+    /// question, host calls. 2 s: a node that is busy delays a healthy plugin by so much, and SDKs wait longer.
     pub call: Duration,
+    /// What the guest may have of a processor in one call, looked at every 2 ms. 100 ms: 5,000 times a usual call.
+    pub cpu: Duration,
     /// Bytes of an answer. 64 KiB: the longest token that Entra ID makes is a quarter of it.
     pub answer: usize,
     /// Log lines of one call. 32: one per step of a long decision; the rest is dropped with a count.
@@ -69,10 +84,11 @@ pub struct Limits {
 
 impl Limits {
     /// The defaults of a credential plugin, whose call contains a round trip to the authority: 15 s, within
-    /// the 30 s that the impatient SDKs wait.
+    /// the 30 s that the impatient SDKs wait; and signatures: 500 ms, a hundred of the slowest.
     pub fn credential() -> Self {
         Self {
             call: Duration::from_secs(15),
+            cpu: Duration::from_millis(500),
             ..Self::default()
         }
     }
@@ -84,7 +100,8 @@ impl Default for Limits {
         Self {
             memory: 16 * 1024 * 1024,
             table_elements: 32 * 1024,
-            call: Duration::from_millis(100),
+            call: Duration::from_secs(2),
+            cpu: Duration::from_millis(100),
             answer: 64 * 1024,
             log_lines: 32,
             log_bytes: 8 * 1024,

@@ -54,6 +54,9 @@ pub struct Plugin {
     /// Bounds, where the defaults do not fit.
     #[serde(default)]
     pub limits: Limits,
+    /// How long its instances live; of policies and cache plugins only.
+    #[serde(default)]
+    pub instances: Instances,
     /// What its failure means; of policies only.
     #[serde(default)]
     pub on_failure: Option<OnFailure>,
@@ -136,6 +139,17 @@ pub struct Grants {
     pub bypass: bool,
 }
 
+/// How long instances live.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Instances {
+    /// For one call.
+    #[default]
+    Fresh,
+    /// For many.
+    Kept,
+}
+
 /// Bounds of a plugin.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -143,9 +157,12 @@ pub struct Limits {
     /// Memory, in MiB.
     #[serde(default, rename = "memoryMiB")]
     pub memory_mib: Option<usize>,
-    /// One call, as in `100ms`.
+    /// One call with its waits, as in `2s`.
     #[serde(default, deserialize_with = "duration")]
     pub call: Option<Duration>,
+    /// What one call may have of a processor, as in `100ms`.
+    #[serde(default, deserialize_with = "duration")]
+    pub cpu: Option<Duration>,
 }
 
 /// Why a plugins file cannot be used.

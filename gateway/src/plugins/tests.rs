@@ -102,6 +102,8 @@ async fn whatever_differs_in_an_entry_is_another_plugin_or_other_terms() {
         json!({"grants": {}}),
         json!({"limits": {"memoryMiB": 17}}),
         json!({"limits": {"call": "99ms"}}),
+        json!({"limits": {"cpu": "99ms"}}),
+        json!({"instances": "kept"}),
         json!({"name": "b"}),
     ] {
         let next = load_one(&first, matcher("a", more.clone())).await;

@@ -4,7 +4,6 @@ pub mod bare;
 pub mod chains;
 pub mod containment;
 pub mod controller;
-mod kept;
 pub mod load;
 pub mod loads;
 mod native;

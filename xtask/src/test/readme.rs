@@ -11,10 +11,11 @@ use crate::cli::Cli;
 use crate::workspace::root;
 
 /// The first one must be there: it is what a newcomer reads.
-const DOCUMENTS: [&str; 5] = [
+const DOCUMENTS: [&str; 6] = [
     "README.md",
     "CONTRIBUTING.md",
     "ARCHITECTURE.md",
+    "docs/benchmarks.md",
     "tests/clients/README.md",
     "tests/cluster/README.md",
 ];

@@ -33,7 +33,7 @@ impl Step {
     }
 }
 
-pub(super) const STEPS: [Step; 29] = [
+pub(super) const STEPS: [Step; 30] = [
     Step::new("fmt", "formatting of the four workspaces", fmt),
     Step::new(
         "readme",
@@ -134,6 +134,11 @@ pub(super) const STEPS: [Step; 29] = [
         "chart-server",
         "the helm chart in a real API server",
         chart_server,
+    ),
+    Step::new(
+        "book-commands",
+        "what the book tells to type, typed into a cluster and to the Azure CLI",
+        book_commands,
     ),
     Step::new(
         "intercept",
@@ -273,6 +278,21 @@ fn chart_server() -> Result<Option<Skip>> {
         Some(missing) => Ok(Some(missing)),
         None => with_api_server(&["chart"]),
     }
+}
+
+/// The tests type what stands in the book, and podgate's own programs are a part of that.
+fn book_commands() -> Result<Option<Skip>> {
+    if let Some(missing) = packages::ensure(&["openssl"])? {
+        return Ok(Some(missing));
+    }
+    if let Some(missing) = clients::set_up("az")? {
+        return Ok(Some(missing));
+    }
+    if let Some(missing) = chart::lacks_helm()? {
+        return Ok(Some(missing));
+    }
+    build_with_tests()?;
+    with_api_server(&["book_commands"])
 }
 
 /// The tests run the crate's example as a process, which `cargo test --test` alone does not build.

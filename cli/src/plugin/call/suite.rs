@@ -74,6 +74,7 @@ struct LimitKeys {
     memory_mib: Option<usize>,
     /// `250ms`, `2s`
     call: Option<String>,
+    cpu: Option<String>,
 }
 
 // === impl Suite ===
@@ -121,7 +122,10 @@ impl Suite {
             limits.memory = memory.saturating_mul(1024 * 1024);
         }
         if let Some(call) = &self.limits.call {
-            limits.call = duration(call)?;
+            limits.call = duration("call", call)?;
+        }
+        if let Some(cpu) = &self.limits.cpu {
+            limits.cpu = duration("cpu", cpu)?;
         }
         Ok(limits)
     }
@@ -166,7 +170,7 @@ fn none() -> Value {
     Value::Object(serde_json::Map::new())
 }
 
-fn duration(text: &str) -> anyhow::Result<Duration> {
+fn duration(key: &str, text: &str) -> anyhow::Result<Duration> {
     let parsed = match text.strip_suffix("ms") {
         Some(number) => number.trim().parse().map(Duration::from_millis),
         None => {
@@ -174,7 +178,7 @@ fn duration(text: &str) -> anyhow::Result<Duration> {
             number.trim().parse().map(Duration::from_secs)
         }
     };
-    parsed.with_context(|| format!("limits.call: `{text}` is no time; `250ms` and `2s` are"))
+    parsed.with_context(|| format!("limits.{key}: `{text}` is no time; `250ms` and `2s` are"))
 }
 
 #[cfg(test)]

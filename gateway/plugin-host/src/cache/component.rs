@@ -3,21 +3,34 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::time::timeout_at;
 use wasmtime::Store;
 
 use super::{CachePolicy, IdentityType, Plan, Subject, Times};
 use crate::PluginError;
 use crate::bindings::cache::exports::podgate::cache::lifetime as wit;
 use crate::bindings::cache::{Cache as Instance, CachePre};
-use crate::guest::{Guest, State, accepted};
+use crate::guest::{Calls, Configured, Guest, Linked, State};
 
 /// Longest key, as the interface says.
 const MAX_KEY: usize = 256;
 
 pub(crate) struct Component {
-    guest: Arc<Guest>,
-    pre: CachePre<State>,
+    calls: Arc<Calls<CachePre<State>>>,
+}
+
+impl Linked for CachePre<State> {
+    type Instance = Instance;
+
+    async fn instantiate(
+        &self,
+        store: &mut Store<State>,
+        settings: &str,
+    ) -> wasmtime::Result<(Instance, Configured)> {
+        let instance = self.instantiate_async(&mut *store).await?;
+        let lifetime = instance.podgate_cache_lifetime();
+        let configured = lifetime.call_configure(store, settings).await?;
+        Ok((instance, configured))
+    }
 }
 
 // === impl Component ===
@@ -25,73 +38,42 @@ pub(crate) struct Component {
 impl Component {
     /// Tries the settings on a first instance.
     pub(crate) async fn load(guest: Arc<Guest>, pre: CachePre<State>) -> Result<Self, PluginError> {
-        let plugin = Self { guest, pre };
-        let mut call = plugin.guest.begin(None).await?;
-        let ready = timeout_at(call.deadline, plugin.ready(&mut call.store)).await;
-        call.end(ready)?;
-        Ok(plugin)
-    }
-
-    async fn ready(&self, store: &mut Store<State>) -> wasmtime::Result<Instance> {
-        let instance = self.pre.instantiate_async(&mut *store).await?;
-        let settings = &self.guest.settings;
-        accepted(
-            instance
-                .podgate_cache_lifetime()
-                .call_configure(store, settings)
-                .await?,
-        )?;
-        Ok(instance)
-    }
-
-    async fn ask_key(
-        &self,
-        store: &mut Store<State>,
-        subject: &wit::Subject,
-    ) -> wasmtime::Result<Option<String>> {
-        let instance = self.ready(store).await?;
-        instance
-            .podgate_cache_lifetime()
-            .call_key(store, subject)
-            .await
-    }
-
-    async fn ask_plan(
-        &self,
-        store: &mut Store<State>,
-        subject: &wit::Subject,
-        times: wit::Times,
-    ) -> wasmtime::Result<wit::Plan> {
-        let instance = self.ready(store).await?;
-        instance
-            .podgate_cache_lifetime()
-            .call_schedule(store, subject, times)
-            .await
+        let calls = Calls::load(guest, pre).await?;
+        Ok(Self { calls })
     }
 }
 
 #[async_trait]
 impl CachePolicy for Component {
     fn name(&self) -> &str {
-        &self.guest.name
+        &self.calls.guest().name
     }
 
     async fn key(&self, subject: &Subject) -> Result<Option<String>, PluginError> {
-        let subject = subject.into();
-        let mut call = self.guest.begin(None).await?;
-        let asked = timeout_at(call.deadline, self.ask_key(&mut call.store, &subject)).await;
-        match call.end(asked)? {
-            Some(key) if key.len() > MAX_KEY => Err(self.guest.oversized("cache key", MAX_KEY)),
+        let subject: wit::Subject = subject.into();
+        let asked = self.calls.ask(None, |store, instance| {
+            Box::pin(async move {
+                instance
+                    .podgate_cache_lifetime()
+                    .call_key(store, &subject)
+                    .await
+            })
+        });
+        match asked.await? {
+            Some(key) if key.len() > MAX_KEY => {
+                Err(self.calls.guest().oversized("cache key", MAX_KEY))
+            }
             key => Ok(key),
         }
     }
 
     async fn plan(&self, subject: &Subject, times: Times) -> Result<Plan, PluginError> {
-        let subject = subject.into();
-        let mut call = self.guest.begin(None).await?;
-        let asked = self.ask_plan(&mut call.store, &subject, times.into());
-        let asked = timeout_at(call.deadline, asked).await;
-        let plan = call.end(asked)?;
+        let subject: wit::Subject = subject.into();
+        let asked = self.calls.ask(None, move |store, instance| {
+            let lifetime = instance.podgate_cache_lifetime();
+            Box::pin(async move { lifetime.call_schedule(store, &subject, times.into()).await })
+        });
+        let plan = asked.await?;
         Ok(Plan {
             refresh_at: plan.refresh_at,
             fresh_until: plan.fresh_until,

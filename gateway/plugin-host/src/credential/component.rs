@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::time::timeout_at;
 use wasmtime::Store;
 
 use super::{AccessToken, AcquiredToken, Credential, CredentialFailure, CredentialQuestion};
 use crate::bindings::credential::exports::podgate::credential::acquire as wit;
 use crate::bindings::credential::{Credential as Instance, CredentialPre};
-use crate::guest::{Guest, State, accepted};
+use crate::guest::{Answering, Calls, Configured, Guest, Linked, State};
 use crate::imports::http::Origin;
 use crate::imports::keys::HeldKey;
 use crate::text::{self, MAX_SHOWN};
@@ -19,8 +18,37 @@ use crate::{PluginError, SigningKey};
 const MAX_CODE: usize = 128;
 
 pub(crate) struct Component {
-    guest: Arc<Guest>,
-    pre: CredentialPre<State>,
+    calls: Arc<Calls<CredentialPre<State>>>,
+}
+
+impl Linked for CredentialPre<State> {
+    type Instance = Instance;
+
+    async fn instantiate(
+        &self,
+        store: &mut Store<State>,
+        settings: &str,
+    ) -> wasmtime::Result<(Instance, Configured)> {
+        let instance = self.instantiate_async(&mut *store).await?;
+        let acquire = instance.podgate_credential_acquire();
+        let configured = acquire.call_configure(store, settings).await?;
+        Ok((instance, configured))
+    }
+}
+
+/// Asks an instance, with the key in its hands.
+fn acquire<'a>(
+    store: &'a mut Store<State>,
+    instance: &'a Instance,
+    question: wit::Question,
+    key: Arc<dyn SigningKey>,
+) -> Answering<'a, Result<wit::Token, wit::Failure>> {
+    Box::pin(async move {
+        store.data_mut().tokens.begin();
+        let key = store.data_mut().handles.push(HeldKey(key))?;
+        let acquire = instance.podgate_credential_acquire();
+        acquire.call_acquire(store, &question, key).await
+    })
 }
 
 // === impl Component ===
@@ -31,53 +59,27 @@ impl Component {
         guest: Arc<Guest>,
         pre: CredentialPre<State>,
     ) -> Result<Self, PluginError> {
-        let plugin = Self { guest, pre };
-        let mut call = plugin.guest.begin(None).await?;
-        let ready = timeout_at(call.deadline, plugin.ready(&mut call.store)).await;
-        call.end(ready)?;
-        Ok(plugin)
+        let calls = Calls::load(guest, pre).await?;
+        Ok(Self { calls })
     }
 
-    async fn ready(&self, store: &mut Store<State>) -> wasmtime::Result<Instance> {
-        let instance = self.pre.instantiate_async(&mut *store).await?;
-        let settings = &self.guest.settings;
-        accepted(
-            instance
-                .podgate_credential_acquire()
-                .call_configure(store, settings)
-                .await?,
-        )?;
-        Ok(instance)
-    }
-
-    async fn ask(
-        &self,
-        store: &mut Store<State>,
-        question: &wit::Question,
-        key: Arc<dyn SigningKey>,
-    ) -> wasmtime::Result<Result<wit::Token, wit::Failure>> {
-        let instance = self.ready(store).await?;
-        store.data_mut().tokens.begin();
-        let key = store.data_mut().handles.push(HeldKey(key))?;
-        instance
-            .podgate_credential_acquire()
-            .call_acquire(store, question, key)
-            .await
+    fn guest(&self) -> &Guest {
+        self.calls.guest()
     }
 
     fn token(&self, token: wit::Token) -> Result<AcquiredToken, PluginError> {
         // First of all, so that it is wiped whatever comes next.
         let access_token = AccessToken::from(token.access_token);
-        self.guest
+        self.guest()
             .check_size("token", access_token.secret().len())?;
         if !text::is_visible_ascii(access_token.secret()) {
             return Err(self
-                .guest
+                .guest()
                 .invalid_answer("the token is empty or has characters that no token has"));
         }
         if token.token_type.len() > MAX_CODE || !text::is_visible_ascii(&token.token_type) {
             return Err(self
-                .guest
+                .guest()
                 .invalid_answer("the token's type is no word; `Bearer` is usual"));
         }
         Ok(AcquiredToken {
@@ -104,7 +106,7 @@ impl Component {
     }
 
     fn description(&self, description: &str) -> Result<String, PluginError> {
-        self.guest
+        self.guest()
             .check_size("description of a failure", description.len())?;
         Ok(text::clean(description, MAX_SHOWN))
     }
@@ -113,11 +115,11 @@ impl Component {
 #[async_trait]
 impl Credential for Component {
     fn name(&self) -> &str {
-        &self.guest.name
+        &self.guest().name
     }
 
     fn needs_key(&self) -> bool {
-        self.guest.audiences.is_empty()
+        self.guest().audiences.is_empty()
     }
 
     async fn acquire(
@@ -127,9 +129,10 @@ impl Credential for Component {
     ) -> Result<Result<AcquiredToken, CredentialFailure>, PluginError> {
         let authority = Origin::of_text(&question.identity.authority);
         let question = question.into();
-        let mut call = self.guest.begin(authority).await?;
-        let asked = timeout_at(call.deadline, self.ask(&mut call.store, &question, key)).await;
-        match call.end(asked)? {
+        let asked = self.calls.ask(authority, |store, instance| {
+            acquire(store, instance, question, key)
+        });
+        match asked.await? {
             Ok(token) => self.token(token).map(Ok),
             Err(failure) => self.failure(failure).map(Err),
         }

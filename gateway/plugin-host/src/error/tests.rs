@@ -77,6 +77,10 @@ fn in_a_call() -> Vec<PluginError> {
             plugin: plugin(),
             limit: Duration::from_millis(100),
         },
+        PluginError::Cpu {
+            plugin: plugin(),
+            limit: Duration::from_millis(100),
+        },
         PluginError::Memory {
             plugin: plugin(),
             limit: 1,

@@ -3,8 +3,9 @@
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
+use super::Guest;
+use super::call::SettingsRefused;
 use super::memory::Refused;
-use super::{Guest, OutOfTime, SettingsRefused};
 use crate::bindings::policy::podgate::types::model;
 use crate::text::{self, MAX_SHOWN};
 use crate::{PluginError, Problem};
@@ -24,9 +25,6 @@ pub(super) fn explain(
     refused: Option<Refused>,
     error: &wasmtime::Error,
 ) -> PluginError {
-    if error.is::<OutOfTime>() {
-        return guest.timeout();
-    }
     if let Some(SettingsRefused(found)) = error.downcast_ref() {
         return settings(guest, found);
     }

@@ -25,6 +25,8 @@ pub(crate) struct CallLog(Arc<Mutex<Lines>>);
 
 struct Lines {
     plugin: Arc<str>,
+    lines: usize,
+    bytes: usize,
     lines_left: usize,
     bytes_left: usize,
     dropped: usize,
@@ -36,10 +38,17 @@ impl CallLog {
     pub(crate) fn new(plugin: Arc<str>, limits: &Limits) -> Self {
         Self(Arc::new(Mutex::new(Lines {
             plugin,
+            lines: limits.log_lines,
+            bytes: limits.log_bytes,
             lines_left: limits.log_lines,
             bytes_left: limits.log_bytes,
             dropped: 0,
         })))
+    }
+
+    /// Another call of the same instance may write as much again.
+    pub(crate) fn begin(&self) {
+        self.0.lock().begin();
     }
 
     /// Writes one line, or counts it.
@@ -51,6 +60,12 @@ impl CallLog {
 // === impl Lines ===
 
 impl Lines {
+    fn begin(&mut self) {
+        self.tell_dropped();
+        self.lines_left = self.lines;
+        self.bytes_left = self.bytes;
+    }
+
     fn write(&mut self, level: Level, message: &str) {
         if self.lines_left == 0 || self.bytes_left == 0 {
             self.dropped += 1;
@@ -61,18 +76,23 @@ impl Lines {
         self.bytes_left = self.bytes_left.saturating_sub(line.len());
         emit(level, &self.plugin, &line);
     }
+
+    fn tell_dropped(&mut self) {
+        let dropped = std::mem::take(&mut self.dropped);
+        if dropped > 0 {
+            tracing::warn!(
+                target: "plugin",
+                plugin = &*self.plugin,
+                dropped,
+                "further lines of this call were dropped"
+            );
+        }
+    }
 }
 
 impl Drop for Lines {
     fn drop(&mut self) {
-        if self.dropped > 0 {
-            tracing::warn!(
-                target: "plugin",
-                plugin = &*self.plugin,
-                dropped = self.dropped,
-                "further lines of this call were dropped"
-            );
-        }
+        self.tell_dropped();
     }
 }
 
@@ -92,10 +112,25 @@ mod tests {
     fn lines(log_lines: usize, log_bytes: usize) -> Lines {
         Lines {
             plugin: "p".into(),
+            lines: log_lines,
+            bytes: log_bytes,
             lines_left: log_lines,
             bytes_left: log_bytes,
             dropped: 0,
         }
+    }
+
+    #[test]
+    fn another_call_may_write_as_much_again() {
+        let mut lines = lines(2, 1000);
+        for _ in 0..2 {
+            for _ in 0..5 {
+                lines.write(Level::Info, "a line");
+            }
+            assert_eq!(lines.dropped, 3);
+            lines.begin();
+        }
+        assert_eq!((lines.lines_left, lines.dropped), (2, 0));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What belongs to one call: its log, its handles, its allowances.
+//! What belongs to one call, or to the calls of one instance: its log, its handles, its allowances.
 
 use std::sync::Arc;
 
@@ -48,5 +48,13 @@ impl State {
             clock,
             wasi: None,
         }
+    }
+
+    /// Another call of the same instance: what one call may use up is there again. What belongs to the instance stays:
+    /// its memory, and the streams that its language's runtime has opened once and for all.
+    pub(crate) fn begin(&mut self, http: Allowance, tokens: Tokens) {
+        self.log.begin();
+        self.http = http;
+        self.tokens = tokens;
     }
 }

@@ -3,81 +3,70 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::time::timeout_at;
 use wasmtime::Store;
 
 use super::{IdentitySelector, Label, Policy, PolicyQuestion, Verdict};
-use crate::PluginError;
 use crate::bindings::policy::exports::podgate::policy::decide as wit;
 use crate::bindings::policy::podgate::types::model;
 use crate::bindings::policy::{Policy as Instance, PolicyPre};
-use crate::guest::{Guest, State, accepted};
+use crate::guest::{Calls, Configured, Guest, Linked, State};
 use crate::text::{self, MAX_SHOWN};
+use crate::{Instances, PluginError};
 
 pub(crate) struct Component {
-    guest: Arc<Guest>,
-    pre: PolicyPre<State>,
+    calls: Arc<Calls<PolicyPre<State>>>,
     is_pure: bool,
+}
+
+impl Linked for PolicyPre<State> {
+    type Instance = Instance;
+
+    async fn instantiate(
+        &self,
+        store: &mut Store<State>,
+        settings: &str,
+    ) -> wasmtime::Result<(Instance, Configured)> {
+        let instance = self.instantiate_async(&mut *store).await?;
+        let decide = instance.podgate_policy_decide();
+        let configured = decide.call_configure(store, settings).await?;
+        Ok((instance, configured))
+    }
 }
 
 // === impl Component ===
 
 impl Component {
-    /// Tries the settings on a first instance.
+    /// Tries the settings on a first instance. What imports nothing but the log is pure, unless an instance may remember
+    /// what it was asked before.
     pub(crate) async fn load(
         guest: Arc<Guest>,
         pre: PolicyPre<State>,
-        is_pure: bool,
+        imports_only_log: bool,
     ) -> Result<Self, PluginError> {
-        let plugin = Self {
-            guest,
-            pre,
-            is_pure,
-        };
-        let mut call = plugin.guest.begin(None).await?;
-        let ready = timeout_at(call.deadline, plugin.ready(&mut call.store)).await;
-        call.end(ready)?;
-        Ok(plugin)
+        let is_pure = imports_only_log && guest.instances == Instances::Fresh;
+        let calls = Calls::load(guest, pre).await?;
+        Ok(Self { calls, is_pure })
     }
 
-    async fn ready(&self, store: &mut Store<State>) -> wasmtime::Result<Instance> {
-        let instance = self.pre.instantiate_async(&mut *store).await?;
-        let settings = &self.guest.settings;
-        accepted(
-            instance
-                .podgate_policy_decide()
-                .call_configure(store, settings)
-                .await?,
-        )?;
-        Ok(instance)
-    }
-
-    async fn ask(
-        &self,
-        store: &mut Store<State>,
-        question: &wit::Question,
-    ) -> wasmtime::Result<wit::Verdict> {
-        let instance = self.ready(store).await?;
-        instance
-            .podgate_policy_decide()
-            .call_decide(store, question)
-            .await
+    fn guest(&self) -> &Guest {
+        self.calls.guest()
     }
 
     /// What may leave the host of an answer.
     fn judge(&self, answer: wit::Verdict) -> Result<Verdict, PluginError> {
         match answer {
             wit::Verdict::Pass => Ok(Verdict::Pass),
-            wit::Verdict::Bypass if self.guest.may_bypass => Ok(Verdict::Bypass),
+            wit::Verdict::Bypass if self.guest().may_bypass => Ok(Verdict::Bypass),
             wit::Verdict::Bypass => Err(PluginError::BypassNotGranted {
-                plugin: self.guest.name.to_string(),
+                plugin: self.guest().name.to_string(),
             }),
             wit::Verdict::Deny(reason) => {
-                self.guest.check_size("reason for a denial", reason.len())?;
+                self.guest()
+                    .check_size("reason for a denial", reason.len())?;
                 Ok(Verdict::Deny(text::clean(&reason, MAX_SHOWN)))
             }
             wit::Verdict::Restrict(ids) => {
-                self.guest.check_size("list of client ids", size(&ids))?;
+                self.guest().check_size("list of client ids", size(&ids))?;
                 Ok(Verdict::Restrict(
                     ids.iter().map(|id| text::clean(id, MAX_SHOWN)).collect(),
                 ))
@@ -89,7 +78,7 @@ impl Component {
 #[async_trait]
 impl Policy for Component {
     fn name(&self) -> &str {
-        &self.guest.name
+        &self.guest().name
     }
 
     fn is_pure(&self) -> bool {
@@ -97,10 +86,16 @@ impl Policy for Component {
     }
 
     async fn decide(&self, question: &PolicyQuestion) -> Result<Verdict, PluginError> {
-        let question = question.into();
-        let mut call = self.guest.begin(None).await?;
-        let asked = timeout_at(call.deadline, self.ask(&mut call.store, &question)).await;
-        self.judge(call.end(asked)?)
+        let question: wit::Question = question.into();
+        let asked = self.calls.ask(None, |store, instance| {
+            Box::pin(async move {
+                instance
+                    .podgate_policy_decide()
+                    .call_decide(store, &question)
+                    .await
+            })
+        });
+        self.judge(asked.await?)
     }
 }
 

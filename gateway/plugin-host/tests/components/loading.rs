@@ -152,7 +152,7 @@ async fn a_crash_or_a_loop_over_the_settings_is_a_failed_load() {
         r#"(func (export "configure") (param i32 i32) (result i32) (loop $l (br $l)) unreachable)"#;
     let endless = policy(&format!("{endless} {}", crate::policy::DECIDE));
     let error = host().policy(hurried(endless)).await.err().unwrap();
-    assert_eq!(error.category(), "timeout");
+    assert_eq!(error.category(), "cpu");
 }
 
 #[tokio::test]
@@ -173,4 +173,8 @@ async fn grants_and_limits_without_sense_are_refused_by_their_key() {
     wrong.limits.call = Duration::ZERO;
     let error = host().policy(wrong).await.err().unwrap();
     assert!(error.to_string().contains("limits.call"), "{error}");
+    let mut wrong = plugin(answering(0, ""));
+    wrong.limits.cpu = Duration::ZERO;
+    let error = host().policy(wrong).await.err().unwrap();
+    assert!(error.to_string().contains("limits.cpu"), "{error}");
 }

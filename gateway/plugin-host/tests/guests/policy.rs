@@ -36,16 +36,16 @@ async fn well_behaved_answers_come_through() {
 #[tokio::test]
 async fn a_loop_is_stopped_in_a_question_and_in_configure() {
     let mut looping = misbehaving("policy", r#"{"mode":"loop"}"#);
-    looping.limits.call = Duration::from_millis(100);
+    looping.limits.cpu = Duration::from_millis(50);
     let loaded = host().policy(looping.clone()).await.unwrap();
     assert_eq!(
         loaded.decide(&question()).await.unwrap_err().category(),
-        "timeout"
+        "cpu"
     );
     looping.settings = r#"{"mode":"loop-in-configure"}"#.into();
     assert_eq!(
         host().policy(looping).await.err().unwrap().category(),
-        "timeout"
+        "cpu"
     );
 }
 

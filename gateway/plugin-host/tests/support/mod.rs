@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use podgate_plugin_host::{
-    Grants, Host, HostConfig, IdentitySelector, Label, Limits, Outbound, OutboundError,
+    Grants, Host, HostConfig, IdentitySelector, Instances, Label, Limits, Outbound, OutboundError,
     OutboundRequest, OutboundResponse, Plugin, Pod, PolicyQuestion, TokenRequest,
 };
 
@@ -53,6 +53,7 @@ pub(crate) fn plugin(component: impl Into<Bytes>) -> Plugin {
             call: Duration::from_secs(30),
             ..Limits::default()
         },
+        instances: Instances::Fresh,
     }
 }
 

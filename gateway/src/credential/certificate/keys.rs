@@ -97,11 +97,11 @@ impl Keys {
     async fn read(self, edition: Edition, secret: SecretData, sender: watch::Sender<Option<Read>>) {
         let turn = Arc::clone(&self.0.turn).acquire_owned().await;
         let read = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            CertificateKey::from_secret(&secret).map(Arc::new)
+            (CertificateKey::from_secret(&secret).map(Arc::new), turn)
         });
         match read.await {
-            Ok(read) => {
+            // The turn is over when the result can be had, not before.
+            Ok((read, _turn)) => {
                 sender.send_replace(Some(read));
             }
             // Whoever waits learns it from the sender's end; the next one starts anew.

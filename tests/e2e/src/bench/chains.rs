@@ -1,4 +1,5 @@
-//! What a judgement costs with one, three and ten policies: asked each time, and with verdicts that are remembered.
+//! What a judgement costs with one, three and ten policies: asked each time, in fresh instances and in kept ones, and with
+//! verdicts that are remembered.
 
 use std::sync::Arc;
 
@@ -46,14 +47,18 @@ pub async fn measure(report: &mut Report) -> Result<()> {
     let (world, pod) = someone().await?;
     let question = question("resource=https://vault.azure.net")?;
     for length in LENGTHS {
-        let policies = policies(length).await?;
-        let forgotten = policies
+        let fresh = policies(length, "fresh").await?;
+        let forgotten = fresh
             .iter()
             .map(|policy| Arc::new(Forgotten(Arc::clone(policy))) as _);
         let asked = cost(forgotten, &world, &pod, &question, 500).await?;
-        let remembered = cost(policies.iter().cloned(), &world, &pod, &question, 20_000).await?;
+        let kept = policies(length, "kept").await?.into_iter();
+        let reused = cost(kept, &world, &pod, &question, 5_000).await?;
+        let remembered = cost(fresh.iter().cloned(), &world, &pod, &question, 20_000).await?;
         let what = format!("judgement, {length} {}", plural(length));
         report.add(&what, "asked each time", asked, "µs");
+        let figure = report.add(&what, "asked each time, kept instances", reused, "µs");
+        figure.against("asked", asked);
         let figure = report.add(&what, "remembered", remembered, "µs");
         figure.against("asked", asked);
     }
@@ -83,13 +88,13 @@ async fn cost(
 }
 
 /// So many components, each compiled and configured for itself.
-async fn policies(length: usize) -> Result<Vec<Arc<dyn Policy>>> {
+async fn policies(length: usize, instances: &str) -> Result<Vec<Arc<dyn Policy>>> {
     let config = HostConfig {
         code_cache: None,
         http: Arc::new(AtOnce),
     };
     let component = json!({"builtin": "exception-matcher"});
-    let policy = |number| json!({"name": format!("policy{number}"), "component": component});
+    let policy = |number| json!({"name": format!("policy{number}"), "component": component, "instances": instances});
     let file = json!({"policy": (0..length).map(policy).collect::<Vec<_>>()});
     let plugins = Plugins::parse(&file.to_string())?;
     let loaded = plugins::load(&Host::new(config)?, &plugins, ".".as_ref()).await?;

@@ -6,8 +6,7 @@
 //! ```
 //! Two gateways with the same chain are asked in turns, a round each: in one the guest does what it should, in the other
 //! it does not. So whatever else the machine does meets both alike. The first pair behaves in both: what moves there is
-//! the machine. A healthy policy has more time for a call than by default, so that a wait is told as a wait: one of more than
-//! 100 ms would else be a denial, whoever took the processors.
+//! the machine.
 
 use std::path::Path;
 use std::time::Duration;
@@ -65,7 +64,7 @@ struct Sum {
 
 /// Measures every misdeed of the guests in this folder.
 pub async fn measure(report: &mut Report, folder: &Path, effort: Effort) -> Result<()> {
-    let guests = Guests::at(folder)?.patient();
+    let guests = Guests::at(folder)?;
     let codes = tempfile::tempdir()?;
     let code = codes.path().join("code");
     let mut sum = Sum::default();

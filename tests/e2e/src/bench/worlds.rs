@@ -1,5 +1,5 @@
 //! What a call of each world costs, in this process, on the built-in components: in a fresh instance as the gateway calls
-//! them, in one that is kept, and natively.
+//! them unless it is told otherwise, in one that is kept (`instances: kept`), and natively.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use podgate_testkit::fixtures;
 
 use super::report::Report;
 use super::timing::timed;
-use super::{kept, native, questions};
+use super::{native, questions};
 
 /// An authority that answers at once, so that only the plugin's own work is left.
 pub(super) struct AtOnce;
@@ -25,6 +25,13 @@ const CALL: &str = "plugin call";
 const FRESH: &str = "fresh instance";
 const KEPT: &str = "kept instance";
 const NATIVE: &str = "native";
+/// The built-in plugins whose instances may be kept.
+const KEPT_FILE: &str = "
+policy:
+  - { name: exception-matcher, component: { builtin: exception-matcher }, grants: { bypass: true }, instances: kept }
+cache:
+  - { name: token-cache, component: { builtin: token-cache }, instances: kept }
+";
 
 #[async_trait]
 impl host::Outbound for AtOnce {
@@ -49,15 +56,22 @@ pub async fn measure(report: &mut Report) -> Result<()> {
         http: Arc::new(AtOnce),
     };
     let host = Host::new(config)?;
-    let loaded = plugins::load(&host, &Plugins::parse(DEFAULT)?, ".".as_ref()).await?;
-    policy(report, &loaded).await?;
-    cache(report, &loaded).await?;
-    credential(report, &loaded).await
+    let fresh = plugins::load(&host, &Plugins::parse(DEFAULT)?, ".".as_ref()).await?;
+    let kept = plugins::load(&host, &Plugins::parse(KEPT_FILE)?, ".".as_ref()).await?;
+    policy(report, &fresh, &kept).await?;
+    cache(report, &fresh, &kept).await?;
+    credential(report, &fresh).await
 }
 
-async fn policy(report: &mut Report, loaded: &Loaded) -> Result<()> {
-    let (fresh, _) = loaded.policies.first().context("no policy is built in")?;
-    let mut kept = kept::Policy::start().await?;
+async fn policy(report: &mut Report, fresh: &Loaded, kept: &Loaded) -> Result<()> {
+    let first = |loaded: &Loaded| {
+        loaded
+            .policies
+            .first()
+            .map(|(policy, _)| Arc::clone(policy))
+    };
+    let fresh = first(fresh).context("no policy is built in")?;
+    let kept = first(kept).context("no policy is kept")?;
     for question in [questions::policy(), questions::excepted()] {
         let verdict = fresh.decide(&question).await?;
         ensure!(
@@ -83,12 +97,12 @@ async fn policy(report: &mut Report, loaded: &Loaded) -> Result<()> {
     Ok(())
 }
 
-async fn cache(report: &mut Report, loaded: &Loaded) -> Result<()> {
-    let fresh = loaded
+async fn cache(report: &mut Report, fresh: &Loaded, kept: &Loaded) -> Result<()> {
+    let fresh = fresh
         .cache
         .as_ref()
         .context("no cache plugin is built in")?;
-    let mut kept = kept::Cache::start().await?;
+    let kept = kept.cache.as_ref().context("no cache plugin is kept")?;
     let (subject, times) = (questions::subject(), questions::times());
     ensure!(
         fresh.plan(&subject, times).await? == kept.plan(&subject, times).await?,

@@ -6,67 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::refusals::categories;
 use crate::root;
 
+mod messages;
+mod programs;
 mod words;
-
-use words::messages;
-
-/// What pods' owners and operators read of each program. What ends up in a log alone, as news, needs no entry.
-const SPEAKERS: [&str; 48] = [
-    "gateway/src/refusal.rs",
-    "gateway/src/imds.rs",
-    "gateway/src/imds/host.rs",
-    "gateway/src/imds/path.rs",
-    "gateway/src/imds/query.rs",
-    "gateway/src/assignment.rs",
-    "gateway/src/assignment/select.rs",
-    "gateway/src/world/identity.rs",
-    "gateway/src/flow.rs",
-    "gateway/src/cache/fetch.rs",
-    "gateway/src/credential.rs",
-    "gateway/src/credential/key.rs",
-    "gateway/src/credential/managed.rs",
-    "gateway/src/credential/secret.rs",
-    "gateway/src/credential/pfx.rs",
-    "gateway/src/credential/pfx/cost.rs",
-    "gateway/src/config/plugins.rs",
-    "gateway/src/plugins/component.rs",
-    "gateway/src/plugins/oci.rs",
-    "gateway/src/source/folder.rs",
-    "gateway/src/source/manifest.rs",
-    "gateway/src/source/cluster/names.rs",
-    "gateway/plugin-host/src/error.rs",
-    "gateway/plugin-host/src/imports/http/check.rs",
-    "gateway/intercept/src/backend.rs",
-    "gateway/intercept/src/kubenet.rs",
-    "gateway/intercept/src/network.rs",
-    "gateway/intercept/src/owner.rs",
-    "gateway/intercept/src/plan.rs",
-    "azure/src/answer.rs",
-    "azure/src/cloud.rs",
-    "azure/src/cloud/authority.rs",
-    "azure/src/entra.rs",
-    "azure/src/http.rs",
-    "azure/src/http/tls.rs",
-    "azure/src/imds.rs",
-    "azure/src/arm/error.rs",
-    "azure/src/credential/certificate.rs",
-    "azure/src/credential/settings.rs",
-    "controller/src/apply/records.rs",
-    "controller/src/index/object.rs",
-    "controller/src/matching.rs",
-    "controller/src/plan/notice.rs",
-    "controller/src/retire.rs",
-    "controller/src/retire/census.rs",
-    "controller/src/retire/left.rs",
-    "controller/src/retire/office.rs",
-    "watch/src/client.rs",
-];
-
-/// Of these files, what is no error.
-const NO_ERRORS: [&str; 2] = [
-    "no file of kubelet flags to look for kubenet in",
-    "ClientCertificate(… certificates, key [redacted])",
-];
 
 fn chapters() -> PathBuf {
     root().join("docs/book/src")
@@ -91,13 +33,6 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 fn in_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Every page of the runbook, each message of which is a line.
-fn runbook() -> String {
-    let pages = std::fs::read_dir(chapters().join("runbook")).unwrap();
-    let text: String = pages.map(|page| read(page.unwrap().path())).collect();
-    in_one_line(&text)
 }
 
 /// The headings of a page of the runbook.
@@ -173,29 +108,6 @@ fn every_reason_of_an_event_has_an_entry() {
             "{reason}"
         );
     }
-}
-
-#[test]
-fn every_message_about_a_request_an_object_or_a_node_is_in_the_runbook_word_for_word() {
-    let runbook = runbook();
-    let mut lost = Vec::new();
-    for file in SPEAKERS {
-        let said = messages(&read(root().join(file)));
-        if said.is_empty() {
-            lost.push(format!(
-                "{file} says nothing any more: take it off the list"
-            ));
-        }
-        let known =
-            |message: &String| runbook.contains(message) || NO_ERRORS.contains(&message.as_str());
-        let unknown = said.into_iter().filter(|message| !known(message));
-        lost.extend(unknown.map(|message| format!("{file}: {message}")));
-    }
-    assert!(
-        lost.is_empty(),
-        "no entry in docs/book/src/runbook:\n{}",
-        lost.join("\n")
-    );
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn credential(settings: Value) -> Value {
     let call = format!("{}ms", CALL.as_millis());
     with(
         guest(CREDENTIAL, settings),
-        json!({"grants": {"clock": true}, "limits": {"call": call}}),
+        json!({"grants": {"clock": true}, "limits": {"call": call, "cpu": "50ms"}}),
     )
 }
 
@@ -76,7 +76,7 @@ async fn a_credential_plugin_that_answers_is_the_way_to_tokens() {
 #[tokio::test]
 async fn a_credential_plugin_that_fails_refuses_its_own_pods_alone() {
     for (mode, outcome) in [
-        ("loop", "timeout"),
+        ("loop", "cpu"),
         ("panic", "trap"),
         ("huge", "oversized"),
         ("babble", "oversized"),
@@ -87,7 +87,13 @@ async fn a_credential_plugin_that_fails_refuses_its_own_pods_alone() {
             description.contains("credential plugin guest failed"),
             "{mode}: {description}"
         );
-        assert_eq!(outcomes(&stage).await, only(outcome, 1), "{mode}");
+        let counted = outcomes(&stage).await;
+        // Where a busy machine gives a loop no processor, it ends with its call's time.
+        let starved = mode == "loop" && counted == only("timeout", 1);
+        assert!(
+            counted == only(outcome, 1) || starved,
+            "{mode}: {counted:?}"
+        );
         others_are_served(&stage).await;
     }
 }

@@ -10,7 +10,7 @@ use crate::guests::{POLICY, WASI, guest};
 
 /// Each mode with the outcome its call is counted as.
 const MISDEEDS: [(&str, &str); 6] = [
-    ("loop", "timeout"),
+    ("loop", "cpu"),
     ("allocate", "memory"),
     ("recurse", "trap"),
     ("panic", "trap"),
@@ -20,7 +20,9 @@ const MISDEEDS: [(&str, &str); 6] = [
 
 /// The misbehaving policy; its imports do not depend on its mode, so it has the clock in each.
 pub(crate) fn policy(mode: &str, on_failure: &str) -> Value {
-    let more = json!({"grants": {"clock": true}, "onFailure": on_failure});
+    // So long that a busy machine ends no loop before its processor time is used up.
+    let limits = json!({"cpu": "50ms", "call": "20s"});
+    let more = json!({"grants": {"clock": true}, "onFailure": on_failure, "limits": limits});
     with(guest(POLICY, json!({"mode": mode})), more)
 }
 

@@ -130,7 +130,7 @@ fn bad_editions() -> Vec<(String, &'static [&'static str])> {
         ("policy: [".to_owned(), &["plugins file"]),
         ("policyy: []".to_owned(), &["did you mean `policy`"]),
         (mode("panic-in-configure"), &["plugin guest", "crashed"]),
-        (mode("loop-in-configure"), &["plugin guest", "limits.call"]),
+        (mode("loop-in-configure"), &["plugin guest", "limits.cpu"]),
         (mode("refuse-settings"), &["plugin guest", "/mode: refused"]),
         (first(swapped), &["plugin guest", "put its digest"]),
         (first(missing), &["plugin guest", "gone.wasm"]),

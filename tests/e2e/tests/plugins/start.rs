@@ -38,7 +38,7 @@ async fn a_policy_that_fails_over_its_settings_is_refused() {
     let first = |mode| Chain::built_in().first(policy(mode));
     expect(
         first("loop-in-configure"),
-        &["plugin guest", "did not answer within 100ms", "limits.call"],
+        &["plugin guest", "computed for more than 100ms", "limits.cpu"],
     )
     .await;
     expect(
@@ -145,11 +145,21 @@ async fn limits_without_sense_are_refused_by_their_key() {
     )
     .await;
     expect(limited(json!({"call": "0s"})), &["limits.call"]).await;
+    expect(limited(json!({"cpu": "0s"})), &["limits.cpu"]).await;
     expect(
         limited(json!({"memoryMiB": 0})),
         &["plugin guest", "more than its 0 bytes", "limits.memoryMiB"],
     )
     .await;
+}
+
+#[tokio::test]
+async fn instances_of_a_credential_plugin_are_not_kept() {
+    let mut kept = guest(CREDENTIAL, json!({}));
+    kept["grants"] = json!({"clock": true});
+    kept["instances"] = json!("kept");
+    let words = ["plugin guest", "instances", "another identity's key"];
+    expect(Chain::built_in().credential(kept), &words).await;
 }
 
 #[tokio::test]

@@ -79,10 +79,13 @@ fn names_are_needed_and_tell_cases_apart() {
 
 #[test]
 fn limits_are_written_as_in_a_plugins_file() {
-    assert_eq!(duration("250ms").unwrap(), Duration::from_millis(250));
-    assert_eq!(duration("2s").unwrap(), Duration::from_secs(2));
-    assert_eq!(duration("2").unwrap(), Duration::from_secs(2));
-    assert!(duration("soon").is_err());
+    assert_eq!(
+        duration("call", "250ms").unwrap(),
+        Duration::from_millis(250)
+    );
+    assert_eq!(duration("call", "2s").unwrap(), Duration::from_secs(2));
+    assert_eq!(duration("call", "2").unwrap(), Duration::from_secs(2));
+    assert!(duration("call", "soon").is_err());
 }
 
 #[test]

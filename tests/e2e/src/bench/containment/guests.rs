@@ -19,8 +19,6 @@ pub struct Guests {
     folder: PathBuf,
     digests: [String; 3],
     silent: TcpListener,
-    /// Of the calls of plugins that answer; without one they have the default.
-    patience: Option<&'static str>,
 }
 
 impl Guests {
@@ -35,24 +33,7 @@ impl Guests {
                 digest(Kind::Cache { keeps: true })?,
             ],
             silent: TcpListener::bind("127.0.0.1:0")?,
-            patience: None,
         })
-    }
-
-    /// Where other work takes the processors for longer than a call usually has, plugins that answer get more time: what
-    /// is proved then is that a misdeed fails nobody else, not that the machine is fast enough.
-    #[must_use]
-    pub fn patient(mut self) -> Self {
-        self.patience = Some("10s");
-        self
-    }
-
-    /// Gives a plugin that answers the time that such ones have.
-    pub(super) fn with_patience(&self, mut policy: Value) -> Value {
-        if let Some(patience) = self.patience {
-            policy["limits"] = json!({"call": patience});
-        }
-        policy
     }
 
     /// A guest under the misdeed's name and on its terms, which does the misdeed or behaves.
@@ -75,10 +56,7 @@ impl Guests {
             }
             Kind::Cache { .. } => {}
         }
-        Ok(match misdeed.answers() || !misbehaves {
-            true => self.with_patience(entry),
-            false => entry,
-        })
+        Ok(entry)
     }
 
     /// A policy that passes everything, and is asked each time since it may look at the clock.
@@ -86,7 +64,7 @@ impl Guests {
         let kind = Kind::Policy(super::misdeed::OnFailure::Deny);
         let mut entry = self.plain(name, kind, &json!({}));
         entry["grants"] = json!({"clock": true});
-        self.with_patience(entry)
+        entry
     }
 
     fn settings(&self, misdeed: &Misdeed) -> Result<Value> {

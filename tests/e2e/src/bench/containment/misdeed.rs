@@ -64,7 +64,7 @@ pub const HARMLESS: Misdeed = policy("pass", "ok", OnFailure::Skip);
 
 /// What a policy can do, with the outcome that it is counted as.
 const POLICIES: [(&str, &str); 7] = [
-    ("loop", "timeout"),
+    ("loop", "cpu"),
     ("allocate", "memory"),
     ("recurse", "trap"),
     ("panic", "trap"),
@@ -75,7 +75,7 @@ const POLICIES: [(&str, &str); 7] = [
 
 /// What a credential plugin can do.
 pub const CREDENTIALS: [Misdeed; 9] = [
-    credential("loop", "timeout", FAILED),
+    credential("loop", "cpu", FAILED),
     credential("panic", "trap", FAILED),
     credential("huge", "oversized", FAILED),
     credential("babble", "oversized", FAILED),
@@ -106,7 +106,7 @@ pub const CACHES: [Misdeed; 10] = [
     cache("beyond-expiry", "ok", true),
     cache("forever", "ok", true),
     cache("panic", "trap", true),
-    cache("loop", "timeout", true),
+    cache("loop", "cpu", true),
     cache("past", "ok", false),
     cache("backwards", "ok", false),
     cache("no-key", "ok", false),
@@ -181,11 +181,6 @@ impl Misdeed {
         }
     }
 
-    /// Whether its calls end with an answer, in a time of their own.
-    pub fn answers(&self) -> bool {
-        self.outcome == "ok" && self.mode != "hang-in-http"
-    }
-
     /// Whether it explains this answer to a pod that depends on the guest.
     pub fn explains(&self, status: u16, body: &str) -> bool {
         let name = self.name();
@@ -208,11 +203,11 @@ mod tests {
 
     #[test]
     fn a_denial_is_explained_by_the_plugin_that_caused_it_alone() {
-        let looping = policy("loop", "timeout", OnFailure::Deny);
+        let looping = policy("loop", "cpu", OnFailure::Deny);
         let body = |name: &str| format!("policy {name} failed for now, which denies");
         assert!(looping.explains(503, &body("loop-deny")));
         assert!(!looping.explains(503, &body("panic-deny")));
         assert!(!looping.explains(403, &body("loop-deny")));
-        assert!(!policy("loop", "timeout", OnFailure::Skip).explains(503, &body("loop-skip")));
+        assert!(!policy("loop", "cpu", OnFailure::Skip).explains(503, &body("loop-skip")));
     }
 }
