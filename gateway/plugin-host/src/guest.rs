@@ -21,6 +21,7 @@ mod pace;
 mod state;
 
 pub(crate) use call::{Answering, Calls, Configured, Linked};
+use log::Budget;
 use memory::SharedMemory;
 pub(crate) use state::State;
 
@@ -48,6 +49,7 @@ pub(crate) struct Guest {
     /// Its last call held a thread for more than a slice.
     is_slow: AtomicBool,
     turn: Turn,
+    log_budget: Arc<Budget>,
 }
 
 // === impl Guest ===
@@ -78,6 +80,7 @@ impl Guest {
             memory: SharedMemory::new(&plugin.limits),
             is_slow: AtomicBool::new(false),
             turn: Turn::new(),
+            log_budget: Budget::new(),
         }))
     }
 
@@ -96,6 +99,7 @@ impl Guest {
     fn store(&self, http: Allowance) -> Store<State> {
         let state = State::new(
             &self.name,
+            &self.log_budget,
             &self.limits,
             Arc::clone(&self.memory),
             http,

@@ -1,6 +1,7 @@
 //! Lines of one call for the gateway's log, bounded in number and length.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -9,6 +10,11 @@ use crate::text;
 
 /// Longest line: what a log reader shows without cutting.
 const MAX_LINE: usize = 1024;
+
+/// Lines of all calls of a plugin at once, and how long until there may be one more: what is asked a thousand times a second
+/// and logs each time would fill a disk, and take the time of those who read.
+const BURST: u32 = 200;
+const ONE_MORE: Duration = Duration::from_millis(20);
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,12 +25,23 @@ pub(crate) enum Level {
     Error,
 }
 
+/// The lines that a plugin may write, whatever its calls may.
+pub(crate) struct Budget(Mutex<Left>);
+
+struct Left {
+    lines: u32,
+    since: Instant,
+    /// Of calls that could not say so.
+    dropped: usize,
+}
+
 /// The log of one call, shared by everything that writes to it.
 #[derive(Clone)]
 pub(crate) struct CallLog(Arc<Mutex<Lines>>);
 
 struct Lines {
     plugin: Arc<str>,
+    budget: Arc<Budget>,
     lines: usize,
     bytes: usize,
     lines_left: usize,
@@ -35,9 +52,10 @@ struct Lines {
 // === impl CallLog ===
 
 impl CallLog {
-    pub(crate) fn new(plugin: Arc<str>, limits: &Limits) -> Self {
+    pub(crate) fn new(plugin: Arc<str>, limits: &Limits, budget: Arc<Budget>) -> Self {
         Self(Arc::new(Mutex::new(Lines {
             plugin,
+            budget,
             lines: limits.log_lines,
             bytes: limits.log_bytes,
             lines_left: limits.log_lines,
@@ -57,6 +75,49 @@ impl CallLog {
     }
 }
 
+// === impl Budget ===
+
+impl Budget {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Left {
+            lines: BURST,
+            since: Instant::now(),
+            dropped: 0,
+        })))
+    }
+
+    fn take(&self) -> bool {
+        self.0.lock().take(Instant::now())
+    }
+
+    /// How many dropped lines a call may tell of: its own, and of those before it that could not.
+    fn told(&self, dropped: usize) -> Option<usize> {
+        if dropped == 0 {
+            return None;
+        }
+        let mut left = self.0.lock();
+        left.dropped += dropped;
+        let may = left.take(Instant::now());
+        may.then(|| std::mem::take(&mut left.dropped))
+    }
+}
+
+// === impl Left ===
+
+impl Left {
+    fn take(&mut self, now: Instant) -> bool {
+        let more = now.saturating_duration_since(self.since).as_millis() / ONE_MORE.as_millis();
+        if more > 0 {
+            let more = u32::try_from(more).unwrap_or(u32::MAX);
+            self.lines = self.lines.saturating_add(more).min(BURST);
+            self.since = now;
+        }
+        let lines = self.lines.checked_sub(1);
+        self.lines = lines.unwrap_or_default();
+        lines.is_some()
+    }
+}
+
 // === impl Lines ===
 
 impl Lines {
@@ -67,7 +128,7 @@ impl Lines {
     }
 
     fn write(&mut self, level: Level, message: &str) {
-        if self.lines_left == 0 || self.bytes_left == 0 {
+        if self.lines_left == 0 || self.bytes_left == 0 || !self.budget.take() {
             self.dropped += 1;
             return;
         }
@@ -79,12 +140,12 @@ impl Lines {
 
     fn tell_dropped(&mut self) {
         let dropped = std::mem::take(&mut self.dropped);
-        if dropped > 0 {
+        if let Some(dropped) = self.budget.told(dropped) {
             tracing::warn!(
                 target: "plugin",
                 plugin = &*self.plugin,
                 dropped,
-                "further lines of this call were dropped"
+                "further lines were dropped"
             );
         }
     }
@@ -112,12 +173,41 @@ mod tests {
     fn lines(log_lines: usize, log_bytes: usize) -> Lines {
         Lines {
             plugin: "p".into(),
+            budget: Budget::new(),
             lines: log_lines,
             bytes: log_bytes,
             lines_left: log_lines,
             bytes_left: log_bytes,
             dropped: 0,
         }
+    }
+
+    #[test]
+    fn all_calls_together_write_a_burst_and_then_a_line_now_and_then() {
+        let mut left = Left {
+            lines: BURST,
+            since: Instant::now(),
+            dropped: 0,
+        };
+        let start = left.since;
+        let written = |left: &mut Left, now| (0..1000).filter(|_| left.take(now)).count();
+        assert_eq!(written(&mut left, start), BURST as usize);
+        assert_eq!(written(&mut left, start + ONE_MORE * 3), 3);
+        assert_eq!(
+            written(&mut left, start + ONE_MORE * 100_000),
+            BURST as usize
+        );
+    }
+
+    #[test]
+    fn what_a_call_could_not_tell_of_a_later_one_does() {
+        let budget = Budget::new();
+        assert_eq!(budget.told(0), None);
+        assert_eq!(budget.told(3), Some(3));
+        while budget.take() {}
+        assert_eq!(budget.told(4), None);
+        budget.0.lock().lines = 1;
+        assert_eq!(budget.told(5), Some(9));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::WasiCtx;
 
-use super::log::CallLog;
+use super::log::{Budget, CallLog};
 use super::memory::{Limiter, SharedMemory};
 use crate::imports::http::Allowance;
 use crate::imports::service_account::Tokens;
@@ -31,6 +31,7 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(
         plugin: &Arc<str>,
+        budget: &Arc<Budget>,
         limits: &Limits,
         memory: Arc<SharedMemory>,
         http: Allowance,
@@ -40,7 +41,7 @@ impl State {
         let mut handles = ResourceTable::new();
         handles.set_max_capacity(MAX_HANDLES);
         Self {
-            log: CallLog::new(Arc::clone(plugin), limits),
+            log: CallLog::new(Arc::clone(plugin), limits, Arc::clone(budget)),
             limiter: Limiter::new(limits, memory),
             handles,
             http,

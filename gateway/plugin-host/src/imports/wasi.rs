@@ -171,10 +171,11 @@ impl Drop for Unfinished {
 mod tests {
     use super::*;
     use crate::Limits;
+    use crate::guest::log::Budget;
 
     fn stdout() -> Unfinished {
         Unfinished {
-            log: CallLog::new("p".into(), &Limits::default()),
+            log: CallLog::new("p".into(), &Limits::default(), Budget::new()),
             level: Level::Info,
             bytes: Vec::new(),
         }

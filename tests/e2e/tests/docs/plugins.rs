@@ -83,6 +83,10 @@ fn the_limits_are_those_of_the_host() {
         "| {:?}, credential plugins {:?} |",
         policy.call, credential.call
     ));
+    told(format!(
+        "| `limits.cpu` | {:?}, credential plugins {:?} |",
+        policy.cpu, credential.cpu
+    ));
     told(format!("| an answer | {} KiB |", policy.answer >> 10));
     told(format!(
         "| log lines | {}, together {} KiB |",
