@@ -36,7 +36,13 @@ const DAY: u64 = 24 * 3600;
 ///
 /// Most flags can be given in the environment as well; `--help` names the variable. As ever, one dash does for two.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "podgate-controller", version, max_term_width = 110)]
+#[command(
+    name = "podgate-controller",
+    version,
+    max_term_width = 110,
+    after_help = "`podgate-controller retire` takes back what the controller has put on machines, before it is uninstalled: see \
+                  `podgate-controller retire --help`."
+)]
 pub struct Settings {
     /// Where the API server is, and the credentials for it, instead of the ServiceAccount of the controller's pod.
     #[arg(long, env = "PODGATE_KUBECONFIG", value_name = "FILE")]

@@ -346,3 +346,9 @@ fn what_is_missing_is_named_with_where_it_was_looked_for() {
     );
     assert!(Path::new("/nowhere").metadata().is_err());
 }
+
+#[test]
+fn the_help_names_the_other_command() {
+    let help = read(&["--help"]).unwrap_err().to_string();
+    assert!(help.contains("podgate-controller retire --help"), "{help}");
+}

@@ -175,7 +175,9 @@ impl<L: Linked> Calls<L> {
     }
 
     fn keep(&self, seat: Seat<L::Instance>) {
-        if self.guest.instances == Instances::Fresh || seat.uses >= MAX_USES {
+        // One that is large would leave the others no memory.
+        let is_large = seat.store.data().limiter.is_large();
+        if self.guest.instances == Instances::Fresh || seat.uses >= MAX_USES || is_large {
             return;
         }
         let mut kept = self.kept.lock();

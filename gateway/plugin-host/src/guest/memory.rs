@@ -72,6 +72,11 @@ impl Limiter {
         }
     }
 
+    /// Whether it holds more than half of what it may.
+    pub(crate) fn is_large(&self) -> bool {
+        self.held > self.memory / 2
+    }
+
     /// Counts over all memories of an instance: a component can have several.
     fn grow(&mut self, bytes: usize) -> Result<(), Refused> {
         let held = self.held.checked_add(bytes).ok_or(Refused::Memory)?;

@@ -165,6 +165,19 @@ async fn a_kept_instance_remembers_until_it_crashes_and_is_never_taken_for_pure(
     }
 }
 
+/// Grows by ten pages for each question, up to the half of its 16 MiB.
+#[tokio::test]
+async fn a_kept_instance_that_has_grown_large_makes_way_for_a_fresh_one() {
+    let body = "(if (i32.gt_u (memory.size) (i32.const 140)) (then unreachable))
+        (drop (memory.grow (i32.const 10))) (i32.const 32)";
+    let mut kept = plugin(policy(&deciding(body)));
+    kept.instances = Instances::Kept;
+    let loaded = load_plugin(kept).await;
+    for _ in 0..100 {
+        assert_eq!(loaded.decide(&question()).await, Ok(Verdict::Pass));
+    }
+}
+
 #[tokio::test]
 async fn a_kept_instance_makes_way_for_a_fresh_one_after_a_thousand_calls() {
     let body = "(i32.store (i32.const 512) (i32.add (i32.load (i32.const 512)) (i32.const 1)))
