@@ -156,7 +156,7 @@ pub(crate) const MIGRATION: Story = Story {
                 "helm list --all --namespace kube-system --short | none aad-pod-identity
                 cp $REPOSITORY/tests/chart/values/service-principals.yaml identities.yaml
                 kubectl create namespace apps
-                helm template podgate charts/podgate --namespace podgate --values identities.yaml \
+                helm template podgate charts/podgate --kube-version v1.33.4 --namespace podgate --values identities.yaml \
                     --show-only templates/identities.yaml | kubectl create --filename -
                 if helm upgrade podgate charts/podgate --namespace podgate --reuse-values --values identities.yaml; then exit 1; fi",
             ),
