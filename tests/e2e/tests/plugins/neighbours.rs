@@ -16,10 +16,9 @@ use crate::process::{Running, ask, token_path};
 const LOOPS: usize = 48;
 /// Calls of a plugin that can be under way at a time.
 const PLACES: usize = 32;
-/// Ended by their limit of 100 ms, 32 loops share two cores for half a second.
-const BURST: Duration = Duration::from_secs(5);
-/// The longest that anybody else waits: a request needs a few turns on a thread, each behind a turn of every
-/// loop. Without yielding it would be the loops' whole time, one after another.
+/// 50 ms of a processor for each of them, one after another; on a machine without a free one their calls' 20 s end them.
+const BURST: Duration = Duration::from_secs(25);
+/// The longest that anybody else waits. Without the background it would be the loops' whole time, one after another.
 const BOUND: Duration = Duration::from_secs(2);
 
 /// Requests of one pod, all at once; each with its own audience, so that no two share a call.
