@@ -46,7 +46,7 @@ pub(crate) struct Guest {
     runtime: Arc<Runtime>,
     places: Arc<Semaphore>,
     memory: Arc<SharedMemory>,
-    /// Its last call held a thread for more than a slice.
+    /// Its last call took more than a slice, or failed.
     is_slow: AtomicBool,
     turn: Turn,
     log_budget: Arc<Budget>,

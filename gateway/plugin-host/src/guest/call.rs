@@ -212,7 +212,8 @@ impl Terms {
 // === impl Guest ===
 
 impl Guest {
-    /// A slice here, the rest in the background; and from the start there as long as its calls are that long.
+    /// A slice here, the rest in the background; and from the start there after a call that was that long, or failed: what
+    /// leaks until it is stopped takes a whole slice each time.
     async fn run<T: Send + 'static>(
         &self,
         pace: &Pace,
@@ -224,7 +225,10 @@ impl Guest {
                 work
             }
             false => match pace.slice(work).await {
-                Slice::Ended(answer) => return answer,
+                Slice::Ended(answer) => {
+                    self.is_slow.store(answer.is_err(), Ordering::Relaxed);
+                    return answer;
+                }
                 Slice::Overran(rest) => rest,
             },
         };
@@ -232,7 +236,8 @@ impl Guest {
         let background = &self.runtime.background;
         match background.run(&self.turn, rest, self.limits.cpu).await {
             Outcome::Ended(answer, used) => {
-                self.is_slow.store(used >= SLICE, Ordering::Relaxed);
+                let is_slow = used >= SLICE || answer.is_err();
+                self.is_slow.store(is_slow, Ordering::Relaxed);
                 answer
             }
             Outcome::OutOfCpu => Err(self.out_of_cpu()),
