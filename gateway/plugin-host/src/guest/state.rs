@@ -55,6 +55,8 @@ impl State {
     /// its memory, and the streams that its language's runtime has opened once and for all.
     pub(crate) fn begin(&mut self, http: Allowance, tokens: Tokens) {
         self.log.begin();
+        // What an earlier call went without and answered all the same explains no failure of this one.
+        self.limiter.refused = None;
         self.http = http;
         self.tokens = tokens;
     }
