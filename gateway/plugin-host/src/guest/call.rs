@@ -212,8 +212,8 @@ impl Terms {
 // === impl Guest ===
 
 impl Guest {
-    /// A slice here, the rest in the background; and from the start there after a call that was that long, or failed: what
-    /// leaks until it is stopped takes a whole slice each time.
+    /// A slice here, the rest in the background; and from the start there after a call that was that long, flooded the log,
+    /// or failed: what leaks until it is stopped takes a whole slice each time.
     async fn run<T: Send + 'static>(
         &self,
         pace: &Pace,
@@ -226,7 +226,8 @@ impl Guest {
             }
             false => match pace.slice(work).await {
                 Slice::Ended(answer) => {
-                    self.is_slow.store(answer.is_err(), Ordering::Relaxed);
+                    let is_slow = answer.is_err() || self.log_budget.is_flooded();
+                    self.is_slow.store(is_slow, Ordering::Relaxed);
                     return answer;
                 }
                 Slice::Overran(rest) => rest,
@@ -236,7 +237,7 @@ impl Guest {
         let background = &self.runtime.background;
         match background.run(&self.turn, rest, self.limits.cpu).await {
             Outcome::Ended(answer, used) => {
-                let is_slow = used >= SLICE || answer.is_err();
+                let is_slow = used >= SLICE || answer.is_err() || self.log_budget.is_flooded();
                 self.is_slow.store(is_slow, Ordering::Relaxed);
                 answer
             }

@@ -1,6 +1,7 @@
 //! Lines of one call for the gateway's log, bounded in number and length.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -15,6 +16,8 @@ const MAX_LINE: usize = 1024;
 /// and logs each time would fill a disk, and take the time of those who read.
 const BURST: u32 = 200;
 const ONE_MORE: Duration = Duration::from_millis(20);
+/// Dropped lines of one call that make it a flood: to drop them takes time as well.
+const FLOOD: usize = 1_000;
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +29,10 @@ pub(crate) enum Level {
 }
 
 /// The lines that a plugin may write, whatever its calls may.
-pub(crate) struct Budget(Mutex<Left>);
+pub(crate) struct Budget {
+    left: Mutex<Left>,
+    floods: AtomicBool,
+}
 
 struct Left {
     lines: u32,
@@ -79,23 +85,32 @@ impl CallLog {
 
 impl Budget {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Left {
-            lines: BURST,
-            since: Instant::now(),
-            dropped: 0,
-        })))
+        Arc::new(Self {
+            left: Mutex::new(Left {
+                lines: BURST,
+                since: Instant::now(),
+                dropped: 0,
+            }),
+            floods: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether the call that ended last did nothing but write.
+    pub(crate) fn is_flooded(&self) -> bool {
+        self.floods.load(Ordering::Relaxed)
     }
 
     fn take(&self) -> bool {
-        self.0.lock().take(Instant::now())
+        self.left.lock().take(Instant::now())
     }
 
     /// How many dropped lines a call may tell of: its own, and of those before it that could not.
     fn told(&self, dropped: usize) -> Option<usize> {
+        self.floods.store(dropped > FLOOD, Ordering::Relaxed);
         if dropped == 0 {
             return None;
         }
-        let mut left = self.0.lock();
+        let mut left = self.left.lock();
         left.dropped += dropped;
         let may = left.take(Instant::now());
         may.then(|| std::mem::take(&mut left.dropped))
@@ -206,8 +221,19 @@ mod tests {
         assert_eq!(budget.told(3), Some(3));
         while budget.take() {}
         assert_eq!(budget.told(4), None);
-        budget.0.lock().lines = 1;
+        budget.left.lock().lines = 1;
         assert_eq!(budget.told(5), Some(9));
+    }
+
+    #[test]
+    fn a_call_that_drops_a_thousand_lines_is_a_flood_until_one_does_not() {
+        let budget = Budget::new();
+        budget.told(FLOOD);
+        assert!(!budget.is_flooded());
+        budget.told(FLOOD + 1);
+        assert!(budget.is_flooded());
+        budget.told(0);
+        assert!(!budget.is_flooded());
     }
 
     #[test]

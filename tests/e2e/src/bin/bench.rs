@@ -29,6 +29,9 @@ struct Arguments {
     /// Measure instead what plugins that misbehave cost the requests of others, and find every request that fails for it.
     #[arg(long)]
     containment: bool,
+    /// With `--containment`: only misdeeds with these words in their titles, as `policy loop` or `skip`.
+    #[arg(long, requires = "containment", default_value = "")]
+    only: String,
     /// Only calls, chains and loads of plugins: no gateway is started.
     #[arg(long, conflicts_with = "containment")]
     plugins: bool,
@@ -62,7 +65,7 @@ async fn main() -> anyhow::Result<()> {
 }
 
 /// Of each gateway, for each misdeed.
-const ROUNDS: usize = 5;
+const ROUNDS: u32 = 10;
 
 async fn measure(report: &mut Report, arguments: &Arguments) -> anyhow::Result<()> {
     let length = Duration::from_secs(arguments.seconds);
@@ -70,9 +73,10 @@ async fn measure(report: &mut Report, arguments: &Arguments) -> anyhow::Result<(
     if arguments.containment {
         let effort = Effort {
             rounds: ROUNDS,
-            length: length / 5,
+            length: length / ROUNDS,
+            only: arguments.only.clone(),
         };
-        return containment::measure(report, &guests, effort).await;
+        return containment::measure(report, &guests, &effort).await;
     }
     if !arguments.plugins {
         let foreign = arguments.foreign.zip(arguments.foreign_pid);

@@ -105,12 +105,14 @@ impl Pause {
 // === impl Crowd ===
 
 impl Crowd {
-    /// They begin at once.
+    /// They begin one after the other within a pause of theirs: all in one moment they would wait for each other.
     pub fn start(target: SocketAddr, askers: Vec<Asker>) -> Self {
         let stop = watch::Sender::new(false);
         let mut set = JoinSet::new();
-        for asker in askers {
-            set.spawn(asker.run(target, stop.subscribe()));
+        let crowd = askers.len() as u32;
+        for (place, asker) in (0..).zip(askers) {
+            let first = asker.pause.get() * place / crowd;
+            set.spawn(asker.run(target, first, stop.subscribe()));
         }
         Self { stop, askers: set }
     }
@@ -134,8 +136,14 @@ impl Asker {
         matches!(self.expects, Expected::Explained(misdeed) if misdeeds.contains(&misdeed))
     }
 
-    async fn run(self, target: SocketAddr, mut stop: watch::Receiver<bool>) -> Seen {
+    async fn run(
+        self,
+        target: SocketAddr,
+        first: Duration,
+        mut stop: watch::Receiver<bool>,
+    ) -> Seen {
         let (mut seen, mut kept) = (Seen::default(), None);
+        let _ = timeout(first, stop.changed()).await;
         while !*stop.borrow() {
             let asked = Instant::now();
             match timeout(DEADLINE, self.ask(target, kept.take())).await {
