@@ -19,6 +19,8 @@ use crate::bench::load::frame;
 
 /// Of a request: an SDK would not wait longer.
 const DEADLINE: Duration = Duration::from_secs(20);
+/// The last one begins by then.
+const SOON: Duration = Duration::from_millis(100);
 /// Answers that are shown in words.
 const SHOWN: usize = 5;
 
@@ -105,13 +107,13 @@ impl Pause {
 // === impl Crowd ===
 
 impl Crowd {
-    /// They begin one after the other within a pause of theirs: all in one moment they would wait for each other.
+    /// They begin one after the other, soon: all in one moment they would wait for each other.
     pub fn start(target: SocketAddr, askers: Vec<Asker>) -> Self {
         let stop = watch::Sender::new(false);
         let mut set = JoinSet::new();
         let crowd = askers.len() as u32;
         for (place, asker) in (0..).zip(askers) {
-            let first = asker.pause.get() * place / crowd;
+            let first = asker.pause.get().min(SOON) * place / crowd;
             set.spawn(asker.run(target, first, stop.subscribe()));
         }
         Self { stop, askers: set }
