@@ -21,6 +21,7 @@ pub mod fixtures;
 pub mod netns;
 pub mod pki;
 mod sim;
+mod tls_front;
 
 pub use client::{Answer, Client, ClientError, free_port};
 pub use cluster::Cluster;
@@ -33,3 +34,4 @@ pub use sim::{
 };
 
 pub use jsonwebtoken::jwk::JwkSet;
+pub use tls_front::TlsFront;

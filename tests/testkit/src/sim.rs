@@ -16,7 +16,7 @@ mod line;
 mod record;
 mod reply;
 mod serve;
-mod tls;
+pub(crate) mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! Where guests that compute for long go on: threads that step back behind the ones that serve requests.
 
 use std::future::Future;
+use std::io;
 use std::num::NonZero;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -106,8 +107,30 @@ fn start() -> Option<Runtime> {
 
 fn step_back() {
     // Of this thread alone: on Linux each has its own priority.
-    if let Err(error) = setpriority_process(None, NICE) {
+    let stepped = setpriority_process(None, NICE).map_err(io::Error::from);
+    if let Err(error) = stepped.and_then(|()| be_batch()) {
         tracing::warn!(%error, "slow plugins run at the priority of requests and may delay them");
+    }
+}
+
+/// Has this thread wait for its turn when it wakes, and interrupt nobody (sched(7), `SCHED_BATCH`): without it, one that
+/// computes all the time makes a request on two busy processors wait half as long again.
+fn be_batch() -> io::Result<()> {
+    let no_priority: libc::c_int = 0;
+    let this_thread: libc::pid_t = 0;
+    // SAFETY: the kernel reads one `struct sched_param`, which is one int, and outlives the call. The C library's own
+    // function is none in musl.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_sched_setscheduler,
+            this_thread,
+            libc::SCHED_BATCH,
+            &raw const no_priority,
+        )
+    };
+    match done {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 
@@ -222,6 +245,21 @@ mod tests {
         assert_eq!(nice, NICE);
         assert!(used >= LIMIT / 5 && used < LIMIT, "{used:?}");
         assert_eq!(getpriority_process(None).unwrap(), usual);
+    }
+
+    /// The 41st field of proc_pid_stat(5); the thread's name, the second, has no space.
+    fn policy() -> libc::c_int {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        stat.split(' ').nth(40).unwrap().parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn work_that_wakes_interrupts_nobody() {
+        let background = Background::default();
+        let work = Box::pin(async { policy() });
+        let outcome = background.run(&Turn::new(), work, LIMIT).await;
+        assert!(matches!(outcome, Outcome::Ended(libc::SCHED_BATCH, _)));
+        assert_eq!(policy(), libc::SCHED_OTHER);
     }
 
     #[tokio::test]

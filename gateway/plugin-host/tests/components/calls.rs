@@ -178,6 +178,20 @@ async fn a_kept_instance_that_has_grown_large_makes_way_for_a_fresh_one() {
     }
 }
 
+/// Copes with a refused growth in its first call, and crashes for a reason of its own in its second.
+#[tokio::test]
+async fn a_kept_instances_failure_is_not_explained_by_what_an_earlier_call_went_without() {
+    let body = "(i32.store (i32.const 512) (i32.add (i32.load (i32.const 512)) (i32.const 1)))
+        (if (i32.gt_u (i32.load (i32.const 512)) (i32.const 1)) (then unreachable))
+        (drop (memory.grow (i32.const 1024))) (i32.const 32)";
+    let mut kept = plugin(policy(&deciding(body)));
+    kept.instances = Instances::Kept;
+    let loaded = load_plugin(kept).await;
+    assert_eq!(loaded.decide(&question()).await, Ok(Verdict::Pass));
+    let error = loaded.decide(&question()).await.unwrap_err();
+    assert_eq!(error.category(), "trap");
+}
+
 #[tokio::test]
 async fn a_kept_instance_makes_way_for_a_fresh_one_after_a_thousand_calls() {
     let body = "(i32.store (i32.const 512) (i32.add (i32.load (i32.const 512)) (i32.const 1)))

@@ -10,6 +10,7 @@ use super::super::testing::{Call, Reply, Server};
 use super::*;
 
 mod hostile;
+mod tls;
 
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0 and so on";
 const NAME: &str = "acme/office-hours";

@@ -4,11 +4,12 @@
 //!  neighbours ──▶ exception-matcher ▸ guest ▸ healthy ──▶ their tokens, always        (the guest is not asked for them)
 //!  its pods   ──▶ exception-matcher ▸ guest ▸ healthy ──▶ what its failure mode says
 //! ```
-//! Two gateways with the same chain are asked in turns, a round each: in one the guest does what it should, in the other
-//! it does not, and which of them is first changes. So whatever else the machine does meets both alike. The first pairs
-//! behave in both: what moves there is the machine.
+//! Two gateways with the same chain are asked in turns: in one the guest does what it should, in the other it does not. So
+//! whatever else the machine does meets both alike. Two processes of the same program differ too, for as long as they run:
+//! so there are several such pairs, and all their requests count. The first pairs behave in both: what moves there is the
+//! machine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -28,9 +29,7 @@ pub mod misdeed;
 /// How much of it.
 #[derive(Clone, Debug)]
 pub struct Effort {
-    /// Rounds of each gateway.
-    pub rounds: u32,
-    /// Of a round.
+    /// Of all rounds of a gateway that behaves, or of one that does not.
     pub length: Duration,
     /// Only misdeeds with these words in their titles.
     pub only: String,
@@ -38,28 +37,43 @@ pub struct Effort {
 
 /// Pods that the guest is asked for. Each may fail three times before it is not asked for it any more for a while.
 const PODS: u8 = 16;
-
-/// Pairs that tell how far the machine moves a ratio by itself.
+/// Pairs for each misdeed.
+const PAIRS: u32 = 3;
+/// Of each gateway. Which of a pair is first changes.
+const ROUNDS: u32 = 2;
+/// Of each gateway, before its rounds.
+const WARM_UP: Duration = Duration::from_millis(300);
+/// How often pairs that behave are measured.
 const MACHINE: usize = 3;
+
+/// What all pairs need.
+struct Trial {
+    guests: Guests,
+    code: PathBuf,
+    round: Duration,
+}
 
 /// A gateway, and what those who ask it have seen.
 struct Side {
     misdeed: Misdeed,
     misbehaves: bool,
     ground: Ground,
-    /// Of neighbours.
-    rounds: Vec<Seen>,
-    /// Of the guest's own pods.
+    neighbours: Seen,
     of_guest: Seen,
 }
 
-/// Two of them in turns.
-struct Pair {
-    behaving: Side,
-    other: Side,
+/// What the pairs of one misdeed come to.
+struct Finding {
+    misdeed: Misdeed,
+    /// Neighbours of a guest that behaves.
+    behaving: Seen,
+    /// Neighbours of one that does not.
+    other: Seen,
+    /// Its own pods.
+    of_guest: Seen,
 }
 
-/// What all pairs come to.
+/// What all misdeeds come to.
 #[derive(Default)]
 struct Sum {
     neighbours: u64,
@@ -69,82 +83,77 @@ struct Sum {
 
 /// Measures every misdeed of the guests in this folder.
 pub async fn measure(report: &mut Report, folder: &Path, effort: &Effort) -> Result<()> {
-    let guests = Guests::at(folder)?;
     let codes = tempfile::tempdir()?;
-    let code = codes.path().join("code");
-    let mut sum = Sum::default();
+    let trial = Trial {
+        guests: Guests::at(folder)?,
+        code: codes.path().join("code"),
+        round: effort.length / (PAIRS * ROUNDS),
+    };
     for number in 1..=MACHINE {
-        let noise = Pair::start(&guests, misdeed::HARMLESS, false, &code).await?;
-        let noise = noise.measured(effort).await?;
-        noise.add(report, &format!("none, the machine, {number}"));
+        let machine = trial.of(misdeed::HARMLESS, false).await?;
+        machine.add(report, &format!("none, the machine, {number}"));
     }
+    let mut sum = Sum::default();
     let chosen = |misdeed: &Misdeed| misdeed.title().contains(&effort.only);
     for misdeed in misdeed::all().filter(chosen) {
-        let pair = Pair::start(&guests, misdeed, true, &code).await?;
-        let pair = pair.measured(effort).await?;
-        pair.add(report, &misdeed.title());
-        sum.count(&pair);
+        let finding = trial.of(misdeed, true).await?;
+        finding.add(report, &misdeed.title());
+        sum.count(&finding);
     }
     sum.add(report);
     Ok(())
 }
 
-impl Pair {
-    async fn start(
-        guests: &Guests,
-        misdeed: Misdeed,
-        misbehaves: bool,
-        code: &Path,
-    ) -> Result<Self> {
-        Ok(Self {
-            behaving: Side::start(guests, misdeed, false, code).await?,
-            other: Side::start(guests, misdeed, misbehaves, code).await?,
-        })
-    }
-
-    async fn measured(mut self, effort: &Effort) -> Result<Self> {
-        let (mut first, mut second) = (&mut self.behaving, &mut self.other);
-        for _ in 0..effort.rounds {
-            first.round(effort.length).await?;
-            second.round(effort.length).await?;
-            std::mem::swap(&mut first, &mut second);
+impl Trial {
+    async fn of(&self, misdeed: Misdeed, misbehaves: bool) -> Result<Finding> {
+        let mut finding = Finding {
+            misdeed,
+            behaving: Seen::default(),
+            other: Seen::default(),
+            of_guest: Seen::default(),
+        };
+        for _ in 0..PAIRS {
+            let mut behaving = Side::start(self, misdeed, false).await?;
+            let mut other = Side::start(self, misdeed, misbehaves).await?;
+            behaving.warm_up().await?;
+            other.warm_up().await?;
+            let (mut first, mut second) = (&mut behaving, &mut other);
+            for _ in 0..ROUNDS {
+                first.round(self.round).await?;
+                second.round(self.round).await?;
+                std::mem::swap(&mut first, &mut second);
+            }
+            let (behaving, other) = (behaving.check()?, other.check()?);
+            finding.behaving.join(behaving.neighbours);
+            finding.other.join(other.neighbours);
+            finding.of_guest.join(other.of_guest);
         }
-        self.behaving.check()?;
-        self.other.check()?;
-        Ok(self)
-    }
-
-    fn add(&self, report: &mut Report, title: &str) {
-        let what = format!("neighbours' p99: {title}");
-        let figure = report.add(&what, "guest", self.other.p99(), "µs");
-        figure.against("behaving", self.behaving.p99());
-        figure.budget = self.other.is_comparable().then_some("1.1 ×");
-        let what = format!("neighbours' longest: {title}");
-        let figure = report.add(&what, "guest", self.other.longest(), "µs");
-        figure.against("behaving", self.behaving.longest());
-        eprintln!("{title}: its own pods were told {}", self.other.of_guest);
+        Ok(finding)
     }
 }
 
 impl Side {
-    async fn start(
-        guests: &Guests,
-        misdeed: Misdeed,
-        misbehaves: bool,
-        code: &Path,
-    ) -> Result<Self> {
-        let chain = chain::with(guests, &[misdeed], misbehaves)?;
+    async fn start(trial: &Trial, misdeed: Misdeed, misbehaves: bool) -> Result<Self> {
+        let chain = chain::with(&trial.guests, &[misdeed], misbehaves)?;
         let pods = chain::pods(&[misdeed], PODS);
         Ok(Self {
             misdeed,
             misbehaves,
-            ground: Ground::start(&chain, &pods, code).await?,
-            rounds: Vec::new(),
+            ground: Ground::start(&chain, &pods, &trial.code).await?,
+            neighbours: Seen::default(),
             of_guest: Seen::default(),
         })
     }
 
-    /// The first round has what happens once: new tokens, and failures until the guest is not asked any more for a while.
+    /// The guest is not asked yet: neighbours get their first tokens, which takes a hundred times as long as any later one.
+    async fn warm_up(&self) -> Result<()> {
+        let neighbours = chain::neighbours(&chain::pace(&[self.misdeed]));
+        let neighbours = Crowd::start(self.ground.gateway.address, neighbours);
+        tokio::time::sleep(WARM_UP).await;
+        neighbours.stop().await.map(|_| ())
+    }
+
+    /// The first round has what happens once: failures until the guest is not asked any more for a while.
     async fn round(&mut self, length: Duration) -> Result<()> {
         let address = self.ground.gateway.address;
         let misdeeds = [self.misdeed];
@@ -154,31 +163,32 @@ impl Side {
         let pods = chain::askers(&misdeeds, PODS, self.misbehaves, &pause);
         let pods = Crowd::start(address, pods);
         tokio::time::sleep(length).await;
-        self.rounds.push(neighbours.stop().await?);
+        self.neighbours.join(neighbours.stop().await?);
         self.of_guest.join(pods.stop().await?);
         Ok(())
     }
 
     /// No request failed that the guest's failure mode does not explain.
-    fn check(&self) -> Result<()> {
+    fn check(self) -> Result<Self> {
         let (title, log) = (self.misdeed.title(), self.ground.log());
-        for seen in self.rounds.iter().chain([&self.of_guest]) {
+        for seen in [&self.neighbours, &self.of_guest] {
             ensure!(seen.unexplained == 0, "{title}: {seen}\n{log}");
         }
-        Ok(())
+        Ok(self)
+    }
+}
+
+impl Finding {
+    fn add(&self, report: &mut Report, title: &str) {
+        let what = format!("neighbours' p99: {title}");
+        let figure = report.add(&what, "guest", self.other.percentile(0.99), "µs");
+        figure.against("behaving", self.behaving.percentile(0.99));
+        figure.budget = self.is_comparable().then_some("1.1 ×");
+        eprintln!("{title}: its own pods were told {}", self.of_guest);
     }
 
-    /// Of the rounds' own, the middle one: one that a stranger on the machine disturbed does not count.
-    fn p99(&self) -> f64 {
-        let rounds = self.rounds.iter();
-        let mut of_each: Vec<f64> = rounds.map(|seen| seen.percentile(0.99)).collect();
-        of_each.sort_by(f64::total_cmp);
-        of_each[of_each.len() / 2]
-    }
-
-    fn longest(&self) -> f64 {
-        let of_each = self.rounds.iter().map(|seen| seen.percentile(1.0));
-        of_each.fold(0.0, f64::max)
+    fn ratio(&self) -> f64 {
+        self.other.percentile(0.99) / self.behaving.percentile(0.99)
     }
 
     /// Where a cache plugin keeps nothing everybody's requests go to an authority: that is what it is there to decide.
@@ -188,31 +198,25 @@ impl Side {
 }
 
 impl Sum {
-    fn count(&mut self, pair: &Pair) {
-        for side in [&pair.behaving, &pair.other] {
-            self.neighbours += side.rounds.iter().map(|seen| seen.answers).sum::<u64>();
-            self.of_guests += side.of_guest.answers;
-        }
-        if pair.other.is_comparable() {
-            self.ratios.push(pair.other.p99() / pair.behaving.p99());
+    fn count(&mut self, finding: &Finding) {
+        self.of_guests += finding.of_guest.answers;
+        self.neighbours += finding.behaving.answers + finding.other.answers;
+        if finding.is_comparable() {
+            self.ratios.push(finding.ratio());
         }
     }
 
     fn add(mut self, report: &mut Report) {
-        self.ratios.sort_by(f64::total_cmp);
         let what = "requests, all of them explained";
         report.add(what, "neighbours", self.neighbours as f64, "");
         report.add(what, "guests' pods", self.of_guests as f64, "");
-        let middle = self.ratios.get(self.ratios.len() / 2).copied();
         let what = "neighbours' p99, guest × behaving";
-        report.add(
-            what,
-            "middle of all misdeeds",
-            middle.unwrap_or_default(),
-            "×",
-        );
-        let worst = self.ratios.last().copied();
-        report.add(what, "the worst misdeed", worst.unwrap_or_default(), "×");
+        self.ratios.sort_by(f64::total_cmp);
+        let (middle, worst) = (self.ratios.get(self.ratios.len() / 2), self.ratios.last());
+        for (subject, ratio) in [("middle of all misdeeds", middle), ("the worst", worst)] {
+            let ratio = ratio.copied().unwrap_or_default();
+            report.add(what, subject, ratio, "×");
+        }
     }
 }
 

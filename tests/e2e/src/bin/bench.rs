@@ -64,16 +64,12 @@ async fn main() -> anyhow::Result<()> {
     measured
 }
 
-/// Of each gateway, for each misdeed.
-const ROUNDS: u32 = 10;
-
 async fn measure(report: &mut Report, arguments: &Arguments) -> anyhow::Result<()> {
     let length = Duration::from_secs(arguments.seconds);
     let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests");
     if arguments.containment {
         let effort = Effort {
-            rounds: ROUNDS,
-            length: length / ROUNDS,
+            length,
             only: arguments.only.clone(),
         };
         return containment::measure(report, &guests, &effort).await;

@@ -102,6 +102,11 @@ impl Pause {
     fn get(&self) -> Duration {
         Duration::from_micros(self.0.load(Ordering::Relaxed))
     }
+
+    /// Half of it to one and a half: askers whose timers end in one millisecond would else go on asking together.
+    fn about(&self) -> Duration {
+        self.get().mul_f64(0.5 + fastrand::f64())
+    }
 }
 
 // === impl Crowd ===
@@ -157,7 +162,7 @@ impl Asker {
                 Err(_) => seen.fail(format!("{}: nothing within {DEADLINE:?}", self.source)),
             }
             // Ends with the pause, or with the crowd.
-            let _ = timeout(self.pause.get(), stop.changed()).await;
+            let _ = timeout(self.pause.about(), stop.changed()).await;
         }
         seen
     }
