@@ -273,7 +273,8 @@ impl TokenCache {
     /// Joins the flight that is under way, or starts one. It goes on when the caller hangs up: others wait.
     fn fly(&self, entry: &Arc<Entry>, request: Request<'_>) -> Result<entry::Flight, Refusal> {
         let inner = &self.0;
-        let flight = entry.join_or_start(request.bypass_cache, || self.admit(request.pod))?;
+        let (pod, now) = (request.pod, inner.clock.now());
+        let flight = entry.join_or_start(request.bypass_cache, now, || self.admit(pod))?;
         match flight {
             entry::Boarding::Joined(flight) => {
                 inner.metrics.cache(CacheOutcome::Joined);

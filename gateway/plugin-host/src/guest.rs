@@ -46,7 +46,7 @@ pub(crate) struct Guest {
     runtime: Arc<Runtime>,
     places: Arc<Semaphore>,
     memory: Arc<SharedMemory>,
-    /// Its last call took more than a slice, failed, or flooded the log; or it was asked nothing yet.
+    /// Its last call took more than a slice, failed, or flooded the log.
     is_slow: AtomicBool,
     turn: Turn,
     log_budget: Arc<Budget>,
@@ -78,7 +78,7 @@ impl Guest {
             runtime,
             places: Arc::new(Semaphore::new(MAX_CALLS)),
             memory: SharedMemory::new(&plugin.limits),
-            is_slow: AtomicBool::new(true),
+            is_slow: AtomicBool::new(false),
             turn: Turn::new(),
             log_budget: Budget::new(),
         }))

@@ -141,15 +141,21 @@ impl Entry {
         self.held.load_full().filter(|held| held.is_kept(now))
     }
 
-    /// Joins, is grounded, or starts once `admit` agrees. `anew`: whatever comes replaces what is there.
+    /// Joins, is grounded, or starts once `admit` agrees. `anew`: whatever comes replaces what is there. Who saw no token
+    /// a moment ago may come after the flight that brought it, and joins that one.
     pub(super) fn join_or_start(
         self: &Arc<Self>,
         anew: bool,
+        now: u64,
         admit: impl FnOnce() -> Result<(), Refusal>,
     ) -> Result<Boarding, Refusal> {
         let mut flights = self.flights.lock();
         if let Some(flight) = &flights.current {
             return Ok(Boarding::Joined(flight.clone()));
+        }
+        let needs_none = |held: &Arc<Held>| !anew && held.is_fresh(now) && !held.is_due(now);
+        if let Some(held) = self.held(now).filter(needs_none) {
+            return Ok(Boarding::Joined(watch::channel(Some(Ok(held))).1));
         }
         if let Some(failure) = flights.grounded(anew) {
             return Ok(Boarding::Grounded(failure));

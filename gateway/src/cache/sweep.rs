@@ -65,7 +65,9 @@ impl TokenCache {
 
     /// Renews on the gateway's own account, not on a pod's.
     fn renew_ahead(&self, entry: &Arc<Entry>) {
-        if let Ok(entry::Boarding::Pilot(_, landing)) = entry.join_or_start(false, || Ok(())) {
+        let now = self.0.clock.now();
+        let flight = entry.join_or_start(false, now, || Ok(()));
+        if let Ok(entry::Boarding::Pilot(_, landing)) = flight {
             tokio::spawn(fetch(Arc::clone(&self.0), landing, None));
         }
     }

@@ -82,8 +82,6 @@ impl<L: Linked> Calls<L> {
             kept: Mutex::default(),
         });
         calls.ask(None, |_, _| Box::pin(async { Ok(()) })).await?;
-        // That its settings were quick to read tells nothing of its answers.
-        calls.guest.is_slow.store(true, Ordering::Relaxed);
         Ok(calls)
     }
 
@@ -215,7 +213,7 @@ impl Terms {
 
 impl Guest {
     /// A slice here, the rest in the background; and from the start there after a call that was that long, flooded the log,
-    /// or failed: what leaks until it is stopped takes a whole slice each time. So does the first: many pods may ask at once.
+    /// or failed: what leaks until it is stopped takes a whole slice each time.
     async fn run<T: Send + 'static>(
         &self,
         pace: &Pace,
