@@ -274,8 +274,7 @@ impl TokenCache {
     fn fly(&self, entry: &Arc<Entry>, request: Request<'_>) -> Result<entry::Flight, Refusal> {
         let inner = &self.0;
         let (pod, now) = (request.pod, inner.clock.now());
-        let flight = entry.join_or_start(request.bypass_cache, now, || self.admit(pod))?;
-        match flight {
+        match entry.join_or_start(request.bypass_cache, now, || self.admit(pod))? {
             entry::Boarding::Joined(flight) => {
                 inner.metrics.cache(CacheOutcome::Joined);
                 Ok(flight)

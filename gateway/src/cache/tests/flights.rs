@@ -246,3 +246,30 @@ async fn refused_calls_use_up_a_pods_allowance_sooner() {
     }
     assert!(calls[0] >= 9 && calls[1] <= 4, "{calls:?}");
 }
+
+/// It looked for a token before the flight had landed, and for the flight after that.
+#[tokio::test(start_paused = true)]
+async fn who_comes_just_behind_a_flight_is_given_what_it_brought() {
+    let fixture = fixture(HOUR);
+    let brought = fixture.get("https://vault.azure.net").await.unwrap();
+    let (pod, assignment) = (resolved("pod", "10.0.0.1"), bound("identity", None));
+    let resource = "https://vault.azure.net".parse().unwrap();
+    let request = Request {
+        pod: &pod,
+        assignment: &assignment,
+        tenant: None,
+        resource: &resource,
+        bypass_cache: false,
+    };
+    let entry = fixture.cache.enter(Key::of(request), request).unwrap();
+    let wait = Duration::from_secs(1);
+    let given = fixture.cache.renew(&entry, request, wait).await.unwrap();
+    assert!(Arc::ptr_eq(&given, &brought));
+    assert_eq!(fixture.authority.calls(), 1);
+    let anew = Request {
+        bypass_cache: true,
+        ..request
+    };
+    fixture.cache.renew(&entry, anew, wait).await.unwrap();
+    assert_eq!(fixture.authority.calls(), 2, "who wants it anew gets it");
+}
