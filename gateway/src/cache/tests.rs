@@ -125,16 +125,35 @@ async fn ask(
     resource: &str,
     bypass_cache: bool,
 ) -> Result<Arc<Held>, Refusal> {
-    let (pod, resource) = (resolved(pod, "10.0.0.1"), resource.parse().unwrap());
-    let assignment = bound("identity", None);
-    let request = Request {
-        pod: &pod,
-        assignment: &assignment,
-        tenant: None,
-        resource: &resource,
-        bypass_cache,
-    };
-    cache.get(request).await
+    let asked = Asked::of(pod, resource);
+    cache.get(asked.request(bypass_cache)).await
+}
+
+/// What a request is about.
+struct Asked {
+    pod: ResolvedPod,
+    assignment: Assignment,
+    resource: Resource,
+}
+
+impl Asked {
+    fn of(pod: &str, resource: &str) -> Self {
+        Self {
+            pod: resolved(pod, "10.0.0.1"),
+            assignment: bound("identity", None),
+            resource: resource.parse().unwrap(),
+        }
+    }
+
+    fn request(&self, bypass_cache: bool) -> Request<'_> {
+        Request {
+            pod: &self.pod,
+            assignment: &self.assignment,
+            tenant: None,
+            resource: &self.resource,
+            bypass_cache,
+        }
+    }
 }
 
 fn outage() -> Failure {

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use thiserror::Error;
@@ -226,8 +227,7 @@ impl Guest {
             }
             false => match pace.slice(work).await {
                 Slice::Ended(answer) => {
-                    let is_slow = answer.is_err() || self.log_budget.is_flooded();
-                    self.is_slow.store(is_slow, Ordering::Relaxed);
+                    self.ended(&answer, Duration::ZERO);
                     return answer;
                 }
                 Slice::Overran(rest) => rest,
@@ -237,12 +237,17 @@ impl Guest {
         let background = &self.runtime.background;
         match background.run(&self.turn, rest, self.limits.cpu).await {
             Outcome::Ended(answer, used) => {
-                let is_slow = used >= SLICE || answer.is_err() || self.log_budget.is_flooded();
-                self.is_slow.store(is_slow, Ordering::Relaxed);
+                self.ended(&answer, used);
                 answer
             }
             Outcome::OutOfCpu => Err(self.out_of_cpu()),
             Outcome::Stopped => Err(self.overloaded("the gateway is going down")),
         }
+    }
+
+    /// Where the next call begins follows from this one, and what it used in the background.
+    fn ended<T>(&self, answer: &Result<T, PluginError>, used: Duration) {
+        let is_slow = used >= SLICE || answer.is_err() || self.log_budget.is_flooded();
+        self.is_slow.store(is_slow, Ordering::Relaxed);
     }
 }

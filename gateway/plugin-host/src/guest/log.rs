@@ -95,7 +95,7 @@ impl Budget {
         })
     }
 
-    /// Whether the call that ended last did nothing but write.
+    /// Whether the call that was told of last dropped more than a thousand lines. A kept instance's is told of at its next.
     pub(crate) fn is_flooded(&self) -> bool {
         self.floods.load(Ordering::Relaxed)
     }

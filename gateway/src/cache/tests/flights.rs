@@ -150,15 +150,8 @@ async fn nobody_believes_that_a_token_lasts_for_years() {
 #[tokio::test(start_paused = true)]
 async fn an_entry_whose_call_is_about_to_start_is_not_swept_away() {
     let stage = stage(&[Call::Life(DAY)]);
-    let (pod, resource) = (resolved("pod", "10.0.0.1"), VAULT.parse().unwrap());
-    let assignment = bound("identity", None);
-    let request = Request {
-        pod: &pod,
-        assignment: &assignment,
-        tenant: None,
-        resource: &resource,
-        bypass_cache: false,
-    };
+    let asked = Asked::of("pod", VAULT);
+    let request = asked.request(false);
     let entered = stage.cache.enter(Key::of(request), request).unwrap();
     stage.cache.sweep();
     assert_eq!(stage.cache.len(), 1);
@@ -251,25 +244,15 @@ async fn refused_calls_use_up_a_pods_allowance_sooner() {
 #[tokio::test(start_paused = true)]
 async fn who_comes_just_behind_a_flight_is_given_what_it_brought() {
     let fixture = fixture(HOUR);
-    let brought = fixture.get("https://vault.azure.net").await.unwrap();
-    let (pod, assignment) = (resolved("pod", "10.0.0.1"), bound("identity", None));
-    let resource = "https://vault.azure.net".parse().unwrap();
-    let request = Request {
-        pod: &pod,
-        assignment: &assignment,
-        tenant: None,
-        resource: &resource,
-        bypass_cache: false,
-    };
+    let brought = fixture.get(VAULT).await.unwrap();
+    let asked = Asked::of("pod", VAULT);
+    let request = asked.request(false);
     let entry = fixture.cache.enter(Key::of(request), request).unwrap();
     let wait = Duration::from_secs(1);
     let given = fixture.cache.renew(&entry, request, wait).await.unwrap();
     assert!(Arc::ptr_eq(&given, &brought));
     assert_eq!(fixture.authority.calls(), 1);
-    let anew = Request {
-        bypass_cache: true,
-        ..request
-    };
+    let anew = asked.request(true);
     fixture.cache.renew(&entry, anew, wait).await.unwrap();
     assert_eq!(fixture.authority.calls(), 2, "who wants it anew gets it");
 }
