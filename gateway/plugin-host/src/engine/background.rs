@@ -109,7 +109,7 @@ fn step_back() {
     // Of this thread alone: on Linux each has its own priority.
     let stepped = setpriority_process(None, NICE).map_err(io::Error::from);
     if let Err(error) = stepped.and_then(|()| be_batch()) {
-        tracing::warn!(%error, "slow plugins run at the priority of requests and may delay them");
+        tracing::warn!(%error, "the threads of slow plugins cannot step back and may delay requests");
     }
 }
 
@@ -139,6 +139,18 @@ fn be_batch() -> io::Result<()> {
 impl Turn {
     pub(crate) fn new() -> Self {
         Self(Arc::new(Semaphore::new(1)))
+    }
+
+    /// No work of the plugin runs for so long, as soon as all has run that waits now.
+    pub(crate) fn rest(&self, time: Duration) {
+        if time.is_zero() {
+            return;
+        }
+        let next = self.next();
+        tokio::spawn(async move {
+            let _turn = next.await;
+            tokio::time::sleep(time).await;
+        });
     }
 
     fn next(
@@ -324,6 +336,25 @@ mod tests {
             ended, 0,
             "of eight that had as much to do in the other half of the time"
         );
+    }
+
+    #[tokio::test]
+    async fn a_rest_is_held_before_the_next_work_and_others_do_not_wait_for_it() {
+        let background = Background::default();
+        let (resting, other) = (Turn::new(), Turn::new());
+        resting.rest(LIMIT);
+        tokio::task::yield_now().await;
+        let start = Instant::now();
+        for turn in [&other, &resting] {
+            let at_once = Box::pin(std::future::ready(start.elapsed()));
+            background.run(turn, at_once, LIMIT).await;
+            let waited = start.elapsed();
+            assert_eq!(
+                waited >= LIMIT,
+                Arc::ptr_eq(&turn.0, &resting.0),
+                "{waited:?}"
+            );
+        }
     }
 
     #[tokio::test]

@@ -23,6 +23,8 @@ use crate::{Instances, PluginError};
 const MAX_KEPT: usize = 4;
 /// Calls of a kept instance before it makes way for a fresh one, so that what it leaks is bounded.
 const MAX_USES: u32 = 1_000;
+/// How long a plugin rests after a call that flooded the log, for each moment of it: it answers, so nothing else slows it down.
+const REST: u32 = 10;
 
 /// A linked component of one world.
 pub(crate) trait Linked: Send + Sync + 'static {
@@ -183,6 +185,7 @@ impl<L: Linked> Calls<L> {
         }
         let mut kept = self.kept.lock();
         if kept.len() < MAX_KEPT {
+            seat.store.data().log.end();
             kept.push(seat);
         }
     }
@@ -245,9 +248,13 @@ impl Guest {
         }
     }
 
-    /// Where the next call begins follows from this one, and what it used in the background.
+    /// Where the next call begins follows from this one, and when from what it used in the background.
     fn ended<T>(&self, answer: &Result<T, PluginError>, used: Duration) {
-        let is_slow = used >= SLICE || answer.is_err() || self.log_budget.is_flooded();
+        let is_flooded = self.log_budget.is_flooded();
+        let is_slow = used >= SLICE || answer.is_err() || is_flooded;
         self.is_slow.store(is_slow, Ordering::Relaxed);
+        if is_flooded {
+            self.turn.rest(used * REST);
+        }
     }
 }

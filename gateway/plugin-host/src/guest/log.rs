@@ -16,8 +16,8 @@ const MAX_LINE: usize = 1024;
 /// and logs each time would fill a disk, and take the time of those who read.
 const BURST: u32 = 200;
 const ONE_MORE: Duration = Duration::from_millis(20);
-/// Dropped lines of one call that make it a flood: to drop them takes time as well.
-const FLOOD: usize = 1_000;
+/// Dropped lines of one call that make it a flood: to drop them takes as long as a usual call.
+const FLOOD: usize = 100;
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,9 +70,9 @@ impl CallLog {
         })))
     }
 
-    /// Another call of the same instance may write as much again.
-    pub(crate) fn begin(&self) {
-        self.0.lock().begin();
+    /// The end of a call. Another one of the same instance may write as much again.
+    pub(crate) fn end(&self) {
+        self.0.lock().end();
     }
 
     /// Writes one line, or counts it.
@@ -95,7 +95,7 @@ impl Budget {
         })
     }
 
-    /// Whether the call that was told of last dropped more than a thousand lines. A kept instance's is told of at its next.
+    /// Whether the call that ended last dropped more than a hundred lines.
     pub(crate) fn is_flooded(&self) -> bool {
         self.floods.load(Ordering::Relaxed)
     }
@@ -136,7 +136,7 @@ impl Left {
 // === impl Lines ===
 
 impl Lines {
-    fn begin(&mut self) {
+    fn end(&mut self) {
         self.tell_dropped();
         self.lines_left = self.lines;
         self.bytes_left = self.bytes;
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_drops_a_thousand_lines_is_a_flood_until_one_does_not() {
+    fn a_call_that_drops_a_hundred_lines_is_a_flood_until_one_does_not() {
         let budget = Budget::new();
         budget.told(FLOOD);
         assert!(!budget.is_flooded());
@@ -244,7 +244,7 @@ mod tests {
                 lines.write(Level::Info, "a line");
             }
             assert_eq!(lines.dropped, 3);
-            lines.begin();
+            lines.end();
         }
         assert_eq!((lines.lines_left, lines.dropped), (2, 0));
     }

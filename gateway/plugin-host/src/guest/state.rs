@@ -54,7 +54,6 @@ impl State {
     /// Another call of the same instance: what one call may use up is there again. What belongs to the instance stays:
     /// its memory, and the streams that its language's runtime has opened once and for all.
     pub(crate) fn begin(&mut self, http: Allowance, tokens: Tokens) {
-        self.log.begin();
         // What an earlier call went without and answered all the same explains no failure of this one.
         self.limiter.refused = None;
         self.http = http;

@@ -1,7 +1,7 @@
 //! What becomes of a call, whatever the component does with it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use podgate_plugin_host::{Instances, Limits, Plugin, PluginError, Policy, Verdict};
 use tracing::Level;
@@ -331,18 +331,7 @@ async fn calls_beyond_a_plugins_places_wait_for_one_and_then_fail() {
 
 #[tokio::test]
 async fn log_lines_carry_the_plugins_name_and_are_bounded() {
-    let flood = deciding(
-        r#"(local $left i32) (local.set $left (i32.const 100))
-        (loop $again
-            (call $write (i32.const 2) (i32.const 64) (i32.const 9))
-            (local.set $left (i32.sub (local.get $left) (i32.const 1)))
-            (br_if $again (local.get $left)))
-        (i32.const 32)"#,
-    );
-    let loaded = load(with_log(&format!(
-        r#"(data (i32.const 64) "over\0ahere") {flood}"#
-    )))
-    .await;
+    let loaded = load(flooding(100)).await;
     assert!(loaded.is_pure());
     let lines = Lines::default();
     let guard = lines.catch();
@@ -357,6 +346,65 @@ async fn log_lines_carry_the_plugins_name_and_are_bounded() {
     );
     assert_eq!(lines[0].message, "over here");
     assert_eq!(lines.last().unwrap().dropped, Some(100 - 32));
+}
+
+/// Passes after so many lines for the log.
+fn flooding(lines: u32) -> Vec<u8> {
+    let flood = deciding(&format!(
+        "(local $left i32) (local.set $left (i32.const {lines}))
+        (loop $again
+            (call $write (i32.const 2) (i32.const 64) (i32.const 9))
+            (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+            (br_if $again (local.get $left)))
+        (i32.const 32)"
+    ));
+    with_log(&format!(r#"(data (i32.const 64) "over\0ahere") {flood}"#))
+}
+
+#[tokio::test]
+async fn a_plugin_that_floods_the_log_goes_on_in_the_background() {
+    for instances in [Instances::Fresh, Instances::Kept] {
+        let loaded = flooding_plugin(instances, 1_000).await;
+        let lines = Lines::default();
+        let guard = lines.catch();
+        for _ in 0..2 {
+            timed(&*loaded).await;
+        }
+        drop(guard);
+        let lines = lines.all();
+        let of_first = Limits::default().log_lines + 1;
+        assert_ne!(lines[0].thread, "plugin-slow", "{instances:?}");
+        assert_eq!(lines[of_first].thread, "plugin-slow", "{instances:?}");
+    }
+}
+
+/// The shortest of several, since other tests may have the processors.
+#[tokio::test]
+async fn a_plugin_that_floods_the_log_rests_after_each_call() {
+    for instances in [Instances::Fresh, Instances::Kept] {
+        let (mut first, mut third) = (Duration::MAX, Duration::MAX);
+        for _ in 0..4 {
+            let loaded = flooding_plugin(instances, 20_000).await;
+            first = first.min(timed(&*loaded).await);
+            timed(&*loaded).await;
+            third = third.min(timed(&*loaded).await);
+        }
+        assert!(third > first * 3, "{instances:?}: {first:?}, {third:?}");
+    }
+}
+
+async fn flooding_plugin(instances: Instances, lines: u32) -> Arc<dyn Policy> {
+    load_plugin(Plugin {
+        instances,
+        ..plugin(flooding(lines))
+    })
+    .await
+}
+
+async fn timed(plugin: &dyn Policy) -> Duration {
+    let start = Instant::now();
+    assert_eq!(plugin.decide(&question()).await, Ok(Verdict::Pass));
+    start.elapsed()
 }
 
 #[tokio::test]

@@ -15,6 +15,8 @@ pub(crate) struct Line {
     pub(crate) plugin: String,
     pub(crate) message: String,
     pub(crate) dropped: Option<u64>,
+    /// The name of the thread that wrote it.
+    pub(crate) thread: String,
 }
 
 /// Catches what is logged under the target `plugin`.
@@ -52,6 +54,7 @@ impl Subscriber for Lines {
             plugin: fields.plugin,
             message: fields.message,
             dropped: fields.dropped,
+            thread: std::thread::current().name().unwrap_or_default().to_owned(),
         });
     }
 
