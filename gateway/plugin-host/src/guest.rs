@@ -22,7 +22,7 @@ mod state;
 
 pub(crate) use call::{Answering, Calls, Configured, Linked};
 use log::Budget;
-use memory::SharedMemory;
+use memory::{FULL_INSTANCES, SharedMemory};
 pub(crate) use state::State;
 
 /// Calls of one plugin at a time: a quarter of all places, so that one which hangs leaves the others theirs.
@@ -45,6 +45,8 @@ pub(crate) struct Guest {
     surroundings: Surroundings,
     runtime: Arc<Runtime>,
     places: Arc<Semaphore>,
+    /// Of calls that begin in the background.
+    slow_places: Arc<Semaphore>,
     memory: Arc<SharedMemory>,
     /// Its last call took more than a slice, failed, or flooded the log.
     is_slow: AtomicBool,
@@ -77,6 +79,7 @@ impl Guest {
             surroundings,
             runtime,
             places: Arc::new(Semaphore::new(MAX_CALLS)),
+            slow_places: Arc::new(Semaphore::new(max_slow_calls(world))),
             memory: SharedMemory::new(&plugin.limits),
             is_slow: AtomicBool::new(false),
             turn: Turn::new(),
@@ -163,6 +166,15 @@ impl Guest {
             true => Ok(()),
             false => Err(self.oversized(what, self.limits.answer)),
         }
+    }
+}
+
+/// Calls that begin in the background, at a time: one of the plugin runs at a time, and all may fill their memory. A
+/// credential plugin's wait for authorities, of which one may be silent.
+fn max_slow_calls(world: World) -> usize {
+    match world {
+        World::Policy | World::Cache => FULL_INSTANCES,
+        World::Credential => MAX_CALLS,
     }
 }
 

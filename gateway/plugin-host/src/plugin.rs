@@ -58,8 +58,9 @@ pub struct Grants {
 /// What one call may use up. Each default stands beside its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of linear memory of one instance; at most [`MAX_MEMORY`]. 16 MiB: ten times what a Rust
-    /// component with a 1 MiB stack begins with. Languages with a runtime need more (Python: about 40 MiB).
+    /// Bytes of linear memory of one instance; at most [`MAX_MEMORY`]. 8 MiB: five times what a Rust
+    /// component with a 1 MiB stack begins with. Languages with a runtime need more (Python: 13 MiB and more). To touch
+    /// twice as much until it is refused took 10 ms of kernel time a call, which others felt.
     pub memory: usize,
     /// Elements of one table; at most [`MAX_TABLE_ELEMENTS`]. 32,768: a Rust component has some hundreds, CPython about ten thousand.
     pub table_elements: usize,
@@ -98,7 +99,7 @@ impl Default for Limits {
     /// The defaults of a policy or cache plugin.
     fn default() -> Self {
         Self {
-            memory: 16 * 1024 * 1024,
+            memory: 8 * 1024 * 1024,
             table_elements: 32 * 1024,
             call: Duration::from_secs(2),
             cpu: Duration::from_millis(100),

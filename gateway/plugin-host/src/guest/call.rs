@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use thiserror::Error;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use wasmtime::Store;
 
@@ -71,6 +71,7 @@ struct Terms {
     authority: Option<Origin>,
     pace: Arc<Pace>,
     _place: OwnedSemaphorePermit,
+    _slow_place: Option<OwnedSemaphorePermit>,
     _under_way: UnderWay,
 }
 
@@ -199,15 +200,20 @@ impl Terms {
         deadline: Instant,
         authority: Option<Origin>,
     ) -> Result<Self, PluginError> {
-        let place = timeout_at(deadline, Arc::clone(&guest.places).acquire_owned()).await;
-        let Ok(Ok(place)) = place else {
-            return Err(guest.overloaded("each of its places was taken for a whole call's time"));
+        let place = guest.place(&guest.places, deadline).await?;
+        let (pace, slow_place) = match guest.is_slow.load(Ordering::Relaxed) {
+            true => (
+                Pace::without_slice(),
+                Some(guest.place(&guest.slow_places, deadline).await?),
+            ),
+            false => (Pace::new(), None),
         };
         Ok(Self {
             deadline,
             authority,
-            pace: Pace::new(),
+            pace,
             _place: place,
+            _slow_place: slow_place,
             _under_way: guest.runtime.begin(),
         })
     }
@@ -216,6 +222,17 @@ impl Terms {
 // === impl Guest ===
 
 impl Guest {
+    async fn place(
+        &self,
+        places: &Arc<Semaphore>,
+        deadline: Instant,
+    ) -> Result<OwnedSemaphorePermit, PluginError> {
+        match timeout_at(deadline, Arc::clone(places).acquire_owned()).await {
+            Ok(Ok(place)) => Ok(place),
+            _ => Err(self.overloaded("each of its places was taken for a whole call's time")),
+        }
+    }
+
     /// A slice here, the rest in the background; and from the start there after a call that was that long, flooded the log,
     /// or failed: what leaks until it is stopped takes a whole slice each time.
     async fn run<T: Send + 'static>(
@@ -223,11 +240,8 @@ impl Guest {
         pace: &Pace,
         work: Work<Result<T, PluginError>>,
     ) -> Result<T, PluginError> {
-        let rest = match self.is_slow.load(Ordering::Relaxed) {
-            true => {
-                pace.is_over();
-                work
-            }
+        let rest = match pace.is_over() {
+            true => work,
             false => match pace.slice(work).await {
                 Slice::Ended(answer) => {
                     self.ended(&answer, Duration::ZERO);

@@ -9,7 +9,7 @@ use crate::Limits;
 
 /// Full instances' worth of memory that all calls of a plugin hold at most. A usual instance holds a
 /// hundredth of its limit; without this, 32 calls of one leaking plugin could take the whole gateway down.
-const FULL_INSTANCES: usize = 4;
+pub(super) const FULL_INSTANCES: usize = 4;
 
 /// The memory of all instances of one plugin.
 pub(crate) struct SharedMemory {

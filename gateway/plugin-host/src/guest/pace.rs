@@ -49,7 +49,7 @@ impl Pace {
         move |_| {
             let now = thread_time();
             let first = *self.first_tick.lock().get_or_insert(now);
-            if now.saturating_sub(first) < SLICE && !self.overran.load(Ordering::Relaxed) {
+            if now.saturating_sub(first) < SLICE && !self.is_over() {
                 return Ok(UpdateDeadline::Continue(1));
             }
             self.overran.store(true, Ordering::Relaxed);
@@ -58,9 +58,16 @@ impl Pace {
         }
     }
 
-    /// From here on the guest yields at each tick.
-    pub(super) fn is_over(&self) {
-        self.overran.store(true, Ordering::Relaxed);
+    /// Of a call that begins in the background: it yields at each tick.
+    pub(super) fn without_slice() -> Arc<Self> {
+        let pace = Self::new();
+        pace.overran.store(true, Ordering::Relaxed);
+        pace
+    }
+
+    /// Whether it has no slice, or none any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.overran.load(Ordering::Relaxed)
     }
 
     /// Runs the work here until it ends or overruns a slice. Its waits are no part of one, and after them it may be another
@@ -70,7 +77,7 @@ impl Pace {
             *self.first_tick.lock() = None;
             match work.as_mut().poll(context) {
                 Poll::Ready(answer) => Poll::Ready(Some(answer)),
-                Poll::Pending if self.overran.load(Ordering::Relaxed) => Poll::Ready(None),
+                Poll::Pending if self.is_over() => Poll::Ready(None),
                 Poll::Pending => Poll::Pending,
             }
         });

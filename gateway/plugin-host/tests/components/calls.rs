@@ -165,10 +165,10 @@ async fn a_kept_instance_remembers_until_it_crashes_and_is_never_taken_for_pure(
     }
 }
 
-/// Grows by ten pages for each question, up to the half of its 16 MiB.
+/// Grows by ten pages for each question, up to the half of its 8 MiB.
 #[tokio::test]
 async fn a_kept_instance_that_has_grown_large_makes_way_for_a_fresh_one() {
-    let body = "(if (i32.gt_u (memory.size) (i32.const 140)) (then unreachable))
+    let body = "(if (i32.gt_u (memory.size) (i32.const 76)) (then unreachable))
         (drop (memory.grow (i32.const 10))) (i32.const 32)";
     let mut kept = plugin(policy(&deciding(body)));
     kept.instances = Instances::Kept;
@@ -199,6 +199,7 @@ async fn a_kept_instance_makes_way_for_a_fresh_one_after_a_thousand_calls() {
     // Its allocator never frees: there is room for a thousand questions.
     let mut kept = plugin(with_pages(80, &deciding(body)));
     kept.instances = Instances::Kept;
+    kept.limits.memory = 16 << 20;
     let loaded = load_plugin(kept).await;
     for _ in 0..3000 {
         assert_eq!(loaded.decide(&question()).await, Ok(Verdict::Pass));
@@ -230,13 +231,41 @@ async fn memory_beyond_the_limit_is_named_as_that() {
     );
     let error = asked(policy(&greedy)).await.unwrap_err();
     assert_eq!(error.category(), "memory");
-    assert!(error.to_string().contains("16777216 bytes"), "{error}");
+    assert!(error.to_string().contains("8388608 bytes"), "{error}");
     let error = host()
         .policy(plugin(with_pages(512, &deciding("(i32.const 32)"))))
         .await
         .err()
         .unwrap();
     assert_eq!(error.category(), "memory");
+}
+
+/// Each takes its memory over several turns, and four of them have as much as all of a plugin may.
+#[tokio::test]
+async fn after_a_failure_calls_wait_for_the_memory_of_others_instead_of_failing_for_it() {
+    let greedy = deciding(
+        "(local $left i32)
+        (loop $more
+            (local.set $left (i32.const 1000000))
+            (loop $work
+                (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+                (br_if $work (local.get $left)))
+            (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1))))
+        unreachable",
+    );
+    let mut patient = plugin(policy(&greedy));
+    patient.limits.call = Duration::from_secs(60);
+    patient.limits.cpu = Duration::from_secs(10);
+    let loaded = load_plugin(patient).await;
+    let ask = || {
+        let loaded = Arc::clone(&loaded);
+        tokio::spawn(async move { loaded.decide(&question()).await.unwrap_err().category() })
+    };
+    assert_eq!(ask().await.unwrap(), "memory");
+    let calls: Vec<_> = (0..16).map(|_| ask()).collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap(), "memory");
+    }
 }
 
 #[tokio::test]

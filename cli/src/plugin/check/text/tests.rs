@@ -25,7 +25,7 @@ fn report() -> Report {
         ],
         pure: Some(false),
         memory: 1_114_112,
-        memory_limit: 16 << 20,
+        memory_limit: 8 << 20,
         cost: Some(Cost {
             compile_ms: 40,
             load_ms: 1,
