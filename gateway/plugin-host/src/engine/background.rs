@@ -340,9 +340,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_rest_is_held_before_the_next_work_and_others_do_not_wait_for_it() {
+        const REST: Duration = Duration::from_millis(500);
         let background = Background::default();
         let (resting, other) = (Turn::new(), Turn::new());
-        resting.rest(LIMIT);
+        resting.rest(REST);
         tokio::task::yield_now().await;
         let start = Instant::now();
         for turn in [&other, &resting] {
@@ -350,7 +351,7 @@ mod tests {
             background.run(turn, at_once, LIMIT).await;
             let waited = start.elapsed();
             assert_eq!(
-                waited >= LIMIT,
+                waited >= REST,
                 Arc::ptr_eq(&turn.0, &resting.0),
                 "{waited:?}"
             );

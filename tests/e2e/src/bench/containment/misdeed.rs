@@ -52,7 +52,8 @@ const DENIED: &[Told] = &[
     told(503, "policy * failed for now"),
 ];
 const SERVED: &[Told] = &[TOKEN];
-/// Memory that other calls of the plugin hold is no failure of its own, so it is never skipped: a pod could bring it about.
+/// Memory and places that other calls of the plugin hold are no failure of its own, which is never skipped: a pod could bring
+/// it about.
 const SERVED_OR_FULL: &[Told] = &[TOKEN, told(503, "policy * failed for now")];
 /// A pod that is given no token asks the authority's plugin again, and may do so as often as any pod.
 const TOO_FAST: Told = told(429, "asks for new tokens too fast");
@@ -136,7 +137,7 @@ const fn policy(mode: &'static str, outcome: &'static str, on_failure: OnFailure
         outcome,
         told: match on_failure {
             OnFailure::Deny if !is_answer => DENIED,
-            OnFailure::Skip if matches!(mode.as_bytes(), b"allocate") => SERVED_OR_FULL,
+            OnFailure::Skip if matches!(mode.as_bytes(), b"allocate" | b"loop") => SERVED_OR_FULL,
             OnFailure::Deny | OnFailure::Skip => SERVED,
         },
     }
@@ -208,6 +209,6 @@ mod tests {
         assert!(looping.explains(503, &body("loop-deny")));
         assert!(!looping.explains(503, &body("panic-deny")));
         assert!(!looping.explains(403, &body("loop-deny")));
-        assert!(!policy("loop", "cpu", OnFailure::Skip).explains(503, &body("loop-skip")));
+        assert!(!policy("panic", "trap", OnFailure::Skip).explains(503, &body("panic-skip")));
     }
 }
