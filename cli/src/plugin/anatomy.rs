@@ -1,7 +1,7 @@
 //! What a component's binary says of itself, before anything of it runs.
 
 use anyhow::Context;
-use podgate_plugin_host::World;
+use podgate_plugin_host::{Limits, MAX_MEMORY, World};
 use wasmparser::{Parser, Payload};
 
 /// WebAssembly's page.
@@ -93,6 +93,13 @@ impl Anatomy {
         })
     }
 
+    /// `limits.memoryMiB` that it needs, with as much again to work with, where the default is less.
+    pub(super) fn memory_mib(&self) -> Option<usize> {
+        let needed = usize::try_from(self.memory.saturating_mul(2)).unwrap_or(usize::MAX);
+        let is_more = needed > Limits::default().memory;
+        is_more.then(|| needed.min(MAX_MEMORY).div_ceil(1024 * 1024))
+    }
+
     /// Whether it wants this interface, in whatever version.
     pub(super) fn wants(&self, interface: &str) -> bool {
         self.imports
@@ -143,6 +150,23 @@ mod tests {
         assert_eq!(anatomy.world(), Some((World::Policy, "0.1.0")));
         assert_eq!((anatomy.memory, anatomy.modules), (3 * PAGE, 2));
         assert!(anatomy.wants("podgate:types/clock") && !anatomy.wants("podgate:types/http"));
+    }
+
+    #[test]
+    fn twice_what_it_begins_with_is_a_limit_of_its_own_beyond_the_default() {
+        const MIB: u64 = 1024 * 1024;
+        let default = Limits::default().memory as u64;
+        let needed = |memory| {
+            let anatomy = Anatomy {
+                memory,
+                ..Anatomy::default()
+            };
+            anatomy.memory_mib()
+        };
+        assert_eq!(needed(default / 2), None);
+        assert_eq!(needed(default / 2 + PAGE), Some(9));
+        assert_eq!(needed(13 * MIB), Some(26));
+        assert_eq!(needed(u64::MAX), Some(MAX_MEMORY >> 20));
     }
 
     #[test]

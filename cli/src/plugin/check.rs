@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use clap::Args;
 use podgate_plugin_host::{
-    Grants, Outbound, OutboundError, OutboundRequest, OutboundResponse, PluginError, World,
+    Grants, Outbound, OutboundError, OutboundRequest, OutboundResponse, Plugin, PluginError, World,
 };
 
 use super::anatomy::Anatomy;
@@ -96,7 +96,7 @@ async fn examine(
     let is_given = settings.is_some();
     let settings = settings.unwrap_or_else(|| "{}".to_owned());
     let bench = Bench::new(Arc::new(NoNetwork))?;
-    let described = plugin(file, world, settings, grants);
+    let described = granted(plugin(file, world, settings, grants), &anatomy);
     let (first, cold) = bench.load(world, described.clone()).await;
     let (settings, refused) = outcome(first.err(), is_given);
     let cost = match refused {
@@ -107,6 +107,14 @@ async fn examine(
         }
     };
     Ok(Report::new(file, world, &anatomy, cost, settings, refused))
+}
+
+/// With the memory that its operator will have to let it have.
+fn granted(mut plugin: Plugin, anatomy: &Anatomy) -> Plugin {
+    if let Some(mib) = anatomy.memory_mib() {
+        plugin.limits.memory = mib << 20;
+    }
+    plugin
 }
 
 /// What its operator will have to grant: the check is whether it is taken then.

@@ -29,6 +29,9 @@ pub(super) struct Report {
     pub(super) memory: u64,
     /// Bytes of linear memory that a call may have by default.
     pub(super) memory_limit: usize,
+    /// `limits.memoryMiB` that it was tried with, where it begins with more than half of the default.
+    #[serde(rename = "memoryMiB")]
+    pub(super) memory_mib: Option<usize>,
     pub(super) cost: Option<Cost>,
     pub(super) settings: Settings,
     /// Why the gateway does not take it.
@@ -105,6 +108,7 @@ impl Report {
             pure: (world == World::Policy && said.is_some()).then(|| is_pure(anatomy, world)),
             memory: anatomy.memory,
             memory_limit: Limits::default().memory,
+            memory_mib: anatomy.memory_mib(),
             cost,
             settings,
             refused: refused.as_ref().map(Refused::from),

@@ -42,7 +42,7 @@ fn plain(text: &str) -> String {
 
 fn size(bytes: u64) -> String {
     match bytes.div_ceil(1024) {
-        kib @ 0..10_240 => format!("{kib} KiB"),
+        kib @ 0..10_240 if kib % 1024 != 0 => format!("{kib} KiB"),
         kib => format!("{} MiB", kib.div_ceil(1024)),
     }
 }
@@ -121,11 +121,13 @@ fn asked(report: &Report) -> Option<String> {
 }
 
 fn cost(report: &Report) -> Vec<String> {
-    let memory = format!(
-        "{} of the {} that a call may have",
-        size(report.memory),
-        size(report.memory_limit as u64)
-    );
+    let (memory, limit) = (size(report.memory), size(report.memory_limit as u64));
+    let memory = match report.memory_mib {
+        None => format!("{memory} of the {limit} that a call may have"),
+        Some(mib) => format!(
+            "{memory} of {mib} MiB, which it needs a limit for: by default a call may have {limit}"
+        ),
+    };
     let compiled = report
         .cost
         .iter()
@@ -182,6 +184,8 @@ fn entry(report: &Report) -> Vec<String> {
         ),
     ];
     lines.extend(grants(report));
+    let limit = |mib| format!("    limits: {{ memoryMiB: {mib} }}");
+    lines.extend(report.memory_mib.map(limit));
     lines
 }
 

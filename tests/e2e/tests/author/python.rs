@@ -51,6 +51,7 @@ fn a_policy_in_python_is_taken_and_does_what_its_cases_say() {
     );
     let pure = "a pure function";
     assert!(check.out.contains(pure), "{}{}", check.out, check.err);
+    assert_eq!(check.code, 0, "{}{}", check.out, check.err);
     let bytes = std::fs::metadata(project.join(component)).unwrap().len();
     let told = format!("| component | {} MB |", bytes / 1_000_000);
     assert!(PAGE.contains(&told), "it has {bytes} bytes");

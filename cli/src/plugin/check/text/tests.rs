@@ -26,6 +26,7 @@ fn report() -> Report {
         pure: Some(false),
         memory: 1_114_112,
         memory_limit: 8 << 20,
+        memory_mib: None,
         cost: Some(Cost {
             compile_ms: 40,
             load_ms: 1,
@@ -51,6 +52,16 @@ policy:
         "{text}"
     );
     assert!(text.contains("with grants.clock: true"), "{text}");
+}
+
+#[test]
+fn a_component_that_begins_with_much_memory_comes_with_its_limit() {
+    let mut report = report();
+    (report.memory, report.memory_mib) = (13 << 20, Some(26));
+    let text = text(&report);
+    assert!(text.contains("13 MiB of 26 MiB"), "{text}");
+    assert!(text.contains("may have 8 MiB"), "{text}");
+    assert!(text.ends_with("    limits: { memoryMiB: 26 }\n"), "{text}");
 }
 
 #[test]
